@@ -1,0 +1,1 @@
+//! Placeholder of the probes; see the build task.

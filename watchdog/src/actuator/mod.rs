@@ -1,0 +1,1 @@
+//! Carries out one order through systemd.

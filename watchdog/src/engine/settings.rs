@@ -1,0 +1,20 @@
+use std::{collections::BTreeMap, path::PathBuf};
+
+use crate::{heartbeat, model::Service, policy, stream, suspicion};
+
+/// Everything that a run of watchdog goes by; built by `config`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// For the policy.
+    pub policy: policy::Settings,
+    /// For the suspicion room.
+    pub suspicion: suspicion::Settings,
+    /// The heartbeats of each service, in the order of the policy's.
+    pub heartbeats: BTreeMap<Service, Vec<heartbeat::Settings>>,
+    /// For the stream.
+    pub stream: stream::Settings,
+    /// `state_directory`.
+    pub state_directory: PathBuf,
+    /// `control_socket`.
+    pub control_socket: PathBuf,
+}

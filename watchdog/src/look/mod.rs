@@ -1,0 +1,1 @@
+//! Looks up the facts that the policy orders.

@@ -1,0 +1,32 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Mono, Service};
+
+/// What an operator asks of watchdog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Hands off a service, until its end.
+    Pause {
+        /// The service.
+        service: Service,
+        /// The pause.
+        pause: Pause,
+    },
+    /// Hands on again.
+    Resume {
+        /// The service.
+        service: Service,
+    },
+}
+
+/// An operator's "hands off", with an end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When it ends.
+    pub until: Mono,
+    /// Who asked for it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}

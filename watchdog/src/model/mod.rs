@@ -1,0 +1,32 @@
+//! The words that all rooms share, and no behaviour.
+//!
+//! *service*: one `[service.NAME]`. *unit*: the systemd unit behind it; *incarnation*: its InvocationID. *sign*: one raw
+//! thing that a source saw. *fact*: what the policy asked to be looked up. *suspicion*: signs that make a service worth a
+//! heartbeat. *heartbeat*: one check with a deadline; its *verdict* is alive, dead or unknown. *order*: what the policy
+//! wants done; *outcome*: what became of it. *incident*: everything from the first sign to recovered, quarantined, stood
+//! down or superseded.
+//!
+//! Invariant: plain data; every enum is closed and matched in full. Deliberately absent: clocks, files, sockets.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod command;
+mod name;
+mod order;
+mod sign;
+mod suspicion;
+mod tell;
+mod time;
+mod unit;
+mod verdict;
+
+pub use command::{Command, Pause};
+pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
+pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Question, Result};
+pub use sign::{
+    Exit, Job, JobResult, JobStep, Listener, Loss, Place, Saw, Sender, Sign, SignalSent, Source, Stall,
+};
+pub use suspicion::{Finding, Suspicion, Watch, WatchedPort, Why};
+pub use tell::{Decision, Hold, IncidentEnd, Step, Story, Tell};
+pub use time::{Mono, Wall};
+pub use unit::{ActiveState, Cause, FileState, JobKind, LoadState, PendingJob, RestartOn, UnitState};
+pub use verdict::{Answer, Connect, End, OnFailure, OwnFault, Phase, Verdict, Warning};

@@ -1,0 +1,182 @@
+use serde::{Deserialize, Serialize};
+
+use super::{CgroupId, Incarnation, IncidentId, Mono, OrderId, Service, Tell, Unit, UnitState};
+
+/// What the policy wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Ask a service whether it is alive.
+    Ask(Ask),
+    /// Do something to a unit.
+    Act(Act),
+    /// Look something up.
+    Look(Look),
+    /// Write a record.
+    Tell(Tell),
+}
+
+/// One heartbeat to be asked now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ask {
+    /// Its number.
+    pub id: OrderId,
+    /// The service.
+    pub service: Service,
+    /// Which of the service's heartbeats, counted from 0.
+    pub heartbeat: usize,
+    /// The incident it belongs to.
+    pub incident: Option<IncidentId>,
+}
+
+/// One thing to be done to a unit, for one incarnation of it and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Act {
+    /// Its number.
+    pub id: OrderId,
+    /// The service.
+    pub service: Service,
+    /// The unit.
+    pub unit: Unit,
+    /// The incarnation it is meant for.
+    pub incarnation: Option<Incarnation>,
+    /// The incident it belongs to.
+    pub incident: IncidentId,
+    /// What.
+    pub action: Action,
+}
+
+/// What can be done to a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A living unit: one job, stop then start (`TryRestartUnit`, mode `fail`: nothing happens when a stop came first).
+    Restart {
+        /// Clear systemd's start limit first: our start would reach it.
+        reset: bool,
+    },
+    /// A dead or dying unit (`StartUnit`, mode `fail`).
+    Start {
+        /// Clear systemd's start limit first.
+        reset: bool,
+    },
+    /// Kill what is left of the incarnation, by its own cgroup, so that a new one is never hit.
+    Kill,
+    /// Take back a start that crossed an operator's stop (`StopUnit`).
+    Undo,
+    /// Cancel this job of ours.
+    Cancel {
+        /// systemd's number of it.
+        job: u32,
+    },
+}
+
+/// What became of an [`Act`]. A job's further way is told by the signs of its unit: they come over the same connection, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The order.
+    pub order: OrderId,
+    /// The service.
+    pub service: Service,
+    /// The incident.
+    pub incident: IncidentId,
+    /// When the request left.
+    pub requested: Mono,
+    /// When the reply came.
+    pub at: Mono,
+    /// What.
+    pub result: Result,
+}
+
+/// What became of an [`Act`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Result {
+    /// systemd queued this job. It is finished when the unit's signs say so.
+    Queued {
+        /// systemd's number of the job.
+        job: u32,
+    },
+    /// Done: killed, cancelled.
+    Done,
+    /// There was nothing to do any more: the cgroup was gone or empty, the job over.
+    Nothing,
+    /// systemd refused: another job stands against it, or the unit cannot be started.
+    Refused {
+        /// The D-Bus error's name, such as `org.freedesktop.systemd1.TransactionIsDestructive`.
+        error: String,
+        /// Its text.
+        text: String,
+    },
+    /// systemd was not reached, or did not reply in time: what became of it is not known until the unit is read again.
+    NoReply {
+        /// Why.
+        text: String,
+    },
+}
+
+/// A question of the policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Look {
+    /// Its number.
+    pub id: OrderId,
+    /// The service.
+    pub service: Service,
+    /// The unit.
+    pub unit: Unit,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// What can be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// The unit's properties, read after every signal that systemd sent before its reply.
+    Unit,
+    /// Whether something outside the unit listens on the service's own ports.
+    Holders,
+}
+
+/// The answer to a [`Look`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// The order.
+    pub order: OrderId,
+    /// The service.
+    pub service: Service,
+    /// When it was read.
+    pub at: Mono,
+    /// What is known now.
+    pub known: Known,
+}
+
+/// What a look found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// The unit, as systemd sees it.
+    Unit(Box<UnitState>),
+    /// Who holds the service's ports though the unit is down.
+    Holders(Vec<Holder>),
+    /// It could not be looked up.
+    Nothing {
+        /// Why.
+        why: String,
+    },
+}
+
+/// A process that listens where a service wants to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Where, such as `0.0.0.0:80` or a path.
+    pub place: String,
+    /// Its PID; 0 when it could not be found.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Its cgroup.
+    pub cgroup: Option<CgroupId>,
+    /// Its unit or scope, the last part of its cgroup's path; empty when unknown.
+    pub unit: String,
+}

@@ -1,0 +1,204 @@
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ActiveState, Cause, CgroupId, JobKind, Mono, Port, Unit, UnitState};
+
+/// One raw thing that a source saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sign {
+    /// When it happened: the kernel's time where the kernel told it, else when the source read it.
+    pub at: Mono,
+    /// Who saw it.
+    pub source: Source,
+    /// What.
+    pub saw: Saw,
+}
+
+/// Where signs come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The probes in the kernel.
+    Ebpf,
+    /// systemd's signals and properties.
+    Units,
+    /// The kernel's table of sockets.
+    SockDiag,
+}
+
+/// What a source can see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Saw {
+    /// A process (all of its threads) of a watched cgroup ended.
+    Exit(Exit),
+    /// A signal that can end a process was sent to a process of a watched cgroup.
+    SignalSent(SignalSent),
+    /// A socket of a watched cgroup or on a watched port began to listen.
+    ListenerUp(Port),
+    /// A listener on a watched port went away; `left` others listen on the port still.
+    ListenerDown {
+        /// The port.
+        port: Port,
+        /// How many listeners of this port are left.
+        left: u32,
+    },
+    /// The oldest connection of a watched port has waited for an accept longer than `accept_after`.
+    AcceptStall(Stall),
+    /// A sampled connection of a watched port has sent bytes, and the server none since, for longer than `answer_after`.
+    AnswerStall(Stall),
+    /// The queue of a port that had stalled moves again.
+    StallOver(Port),
+    /// Clients are connecting to a watched port; said at most once in 5 s, and never for a heartbeat alone.
+    InUse(Port),
+    /// What systemd says of a watched unit, at a change and at each reconciliation.
+    Unit(Box<UnitState>),
+    /// A job on a watched unit came or went.
+    Job(Job),
+    /// Every listener of this network namespace: the truth that replaces what was known before.
+    Listeners(Vec<Listener>),
+    /// Something may have been missed: every service of this source is looked at again.
+    Loss(Loss),
+    /// A source works (again), or no longer.
+    Working {
+        /// It works.
+        works: bool,
+        /// Why not, or by which way (such as "bus").
+        why: String,
+    },
+}
+
+/// The end of a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// The watched cgroup it belonged to.
+    pub cgroup: CgroupId,
+    /// Its PID in watchdog's PID namespace; 0 when it is not visible there.
+    pub pid: u32,
+    /// How it ended.
+    pub cause: Cause,
+    /// Its name (the kernel's `comm`, 15 bytes), for people only.
+    pub comm: String,
+}
+
+/// A signal on its way to a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalSent {
+    /// The watched cgroup of the target.
+    pub cgroup: CgroupId,
+    /// The target's PID in watchdog's PID namespace; 0 when it is not visible there.
+    pub pid: u32,
+    /// The signal's number.
+    pub signal: u8,
+    /// Who sent it.
+    pub sender: Sender,
+}
+
+/// Who sent a signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sender {
+    /// The kernel itself (a fault, a timer, the OOM killer).
+    Kernel,
+    /// A process.
+    Process {
+        /// Its PID in watchdog's PID namespace; 0 when it is not visible there.
+        pid: u32,
+        /// Its real user.
+        uid: u32,
+        /// Its name, for people only.
+        comm: String,
+        /// Its cgroup.
+        cgroup: CgroupId,
+    },
+}
+
+/// Connections that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stall {
+    /// The local port.
+    pub port: Port,
+    /// How long the oldest has waited.
+    pub age: Duration,
+    /// How many wait: in the accept queue, or of the sampled ones.
+    pub waiting: u32,
+}
+
+/// A job of systemd on a watched unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The unit.
+    pub unit: Unit,
+    /// systemd's number, which grows from job to job.
+    pub id: u32,
+    /// New, or removed.
+    pub step: JobStep,
+}
+
+/// What happened to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStep {
+    /// Queued. The kind is `None` when it was over before it could be read.
+    New(Option<JobKind>),
+    /// Finished.
+    Removed {
+        /// How.
+        result: JobResult,
+        /// The unit's state as the signals before this one left it.
+        active: ActiveState,
+    },
+}
+
+/// JobRemoved's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobResult {
+    /// Done.
+    Done,
+    /// Replaced by another job, or cancelled.
+    Canceled,
+    /// JobTimeoutSec= was reached.
+    Timeout,
+    /// The start or stop failed.
+    Failed,
+    /// A unit that this one needs failed.
+    Dependency,
+    /// Nothing to do in the unit's present state.
+    Skipped,
+    /// `invalid`, `assert`, `unsupported`, `collected`, `once`, and what newer versions add.
+    Other,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Listener {
+    /// Where it listens.
+    pub place: Place,
+    /// The cgroup of its creator; with socket activation that of the .socket unit's or PID 1's.
+    pub cgroup: Option<CgroupId>,
+    /// Connections that wait for an accept.
+    pub queue: u32,
+    /// How many may wait.
+    pub limit: u32,
+}
+
+/// Where something listens.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A TCP address; `0.0.0.0` and `[::]` mean all.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A gap in what a source saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// How many records are missing; 0 when it cannot be known.
+    pub lost: u64,
+    /// Where: "ring buffer", "reconnected to systemd", …
+    pub place: String,
+}

@@ -1,0 +1,85 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{CgroupId, Exit, Mono, Port, Sender, Service, Stall};
+
+/// Signs that make a service worth a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspicion {
+    /// Of which service.
+    pub service: Service,
+    /// When the first of its signs happened.
+    pub at: Mono,
+    /// What was seen.
+    pub why: Why,
+}
+
+/// What makes a service suspect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Its main process ended: the end of the unit, whatever a heartbeat says.
+    MainExit {
+        /// How.
+        exit: Exit,
+        /// Who sent the fatal signal, where one was seen.
+        sender: Option<Sender>,
+    },
+    /// Another process of the unit ended by a fatal signal or with a code that is not 0.
+    WorkerExit {
+        /// How.
+        exit: Exit,
+        /// Who sent the fatal signal, where one was seen.
+        sender: Option<Sender>,
+    },
+    /// Connections are not accepted.
+    AcceptStall(Stall),
+    /// Requests are not answered.
+    AnswerStall(Stall),
+    /// Nothing listens on its port any more.
+    ListenerLost(Port),
+    /// Not a fault: clients are connecting, so that the service is asked at `every_in_use`.
+    InUse,
+    /// Signs were lost: anything may have happened.
+    Loss,
+}
+
+/// What the suspicion room concludes from a sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A service is worth a heartbeat, or its main process ended.
+    Suspicion(Suspicion),
+    /// The filters in the kernel must change to these.
+    Watch(Watch),
+    /// The table of listeners must be read again.
+    AskListeners,
+    /// The heartbeats of `service` connect to listeners of `fronts`.
+    Fronts {
+        /// The dependant.
+        service: Service,
+        /// The services in front of it.
+        fronts: BTreeSet<Service>,
+    },
+}
+
+/// What the kernel side must let through; everything else wakes nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Cgroups of watched units.
+    pub cgroups: BTreeSet<CgroupId>,
+    /// Ports of watched units and of heartbeats, in watchdog's own network namespace.
+    pub ports: BTreeMap<Port, WatchedPort>,
+}
+
+/// How one port is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchedPort {
+    /// The same connection at the head of the accept queue for this long is a stall.
+    pub accept_after: Duration,
+    /// Bytes received and none sent since, for this long, is a stall.
+    pub answer_after: Duration,
+}

@@ -1,0 +1,140 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Action, Cause, Incarnation, IncidentId, Mono, Sender, Service, Unit};
+
+/// What the policy has to say; each becomes one record of the event stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tell {
+    /// The service.
+    pub service: Service,
+    /// Its unit.
+    pub unit: Unit,
+    /// The incarnation that it is about.
+    pub incarnation: Option<Incarnation>,
+    /// The incident.
+    pub incident: Option<IncidentId>,
+    /// When it was decided.
+    pub at: Mono,
+    /// What.
+    pub decision: Decision,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "decision")]
+pub enum Decision {
+    /// To act.
+    Act {
+        /// What.
+        action: Action,
+        /// The rule that led to it, as a sentence.
+        rule: String,
+        /// `mode = "observe"`: it was not done.
+        observed_only: bool,
+    },
+    /// To wait.
+    Hold {
+        /// For what.
+        hold: Hold,
+        /// Until when at the latest; then it is looked at again.
+        until: Mono,
+    },
+    /// To leave the unit alone, and why (an operator's stop, a clean end, systemd acts by itself).
+    LeaveAlone {
+        /// Why.
+        why: String,
+        /// How the main process ended, where it did.
+        cause: Option<Cause>,
+        /// Who sent the fatal signal, where one was seen.
+        sender: Option<Sender>,
+    },
+    /// Worth waking someone.
+    Alert {
+        /// What.
+        what: String,
+    },
+    /// The incident ended.
+    End(Box<Story>),
+    /// The state of the service changed, for those who follow the stream.
+    Stage {
+        /// The new stage, in a word.
+        stage: String,
+    },
+}
+
+/// What an order waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// The pause between two restarts.
+    Backoff,
+    /// The service's budget is spent: quarantine, with slow retries.
+    Quarantine,
+    /// The host's budget is spent.
+    HostBudget,
+    /// Another living unit is being restarted.
+    Concurrency,
+    /// Something that it depends on is failing.
+    Dependency {
+        /// The service or unit.
+        on: String,
+    },
+    /// A job that is not ours is on the unit.
+    ForeignJob {
+        /// systemd's number of it.
+        job: u32,
+    },
+    /// A port of the unit is held by a process outside it.
+    PortHeld {
+        /// By whom, for people.
+        by: String,
+    },
+    /// systemd's own Restart= acts first.
+    Systemd,
+    /// An operator's pause.
+    Pause,
+    /// `only_if_enabled`: the unit is disabled or masked.
+    Disabled,
+    /// `mode = "observe"`.
+    Observe,
+}
+
+/// How an incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IncidentEnd {
+    /// A good heartbeat of a unit that is up.
+    Recovered,
+    /// The budget is spent; the service is still watched.
+    Quarantined,
+    /// An operator's stop, or an end that is not to be acted upon.
+    StoodDown,
+    /// Another incarnation came by another hand before we acted.
+    Superseded,
+}
+
+/// One incident, told in one record: what happened, the evidence, the verdict, the rule, the action, the result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Story {
+    /// How it ended.
+    pub end: IncidentEnd,
+    /// From the first sign to the end.
+    pub took: Duration,
+    /// Restarts that this incident cost.
+    pub restarts: u32,
+    /// Every step, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// When.
+    pub mono_us: Mono,
+    /// Microseconds since the first sign.
+    pub after_us: u64,
+    /// What, as a short text: `main process 812 (nginx) ended: signal 9 (sent by pid 4711 kill, uid 0)`.
+    pub what: String,
+}

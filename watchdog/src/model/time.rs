@@ -1,0 +1,50 @@
+use std::{fmt, ops, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// A moment: nanoseconds of CLOCK_MONOTONIC, the clock of the kernel's events, so that kernel and user times subtract
+/// exactly and a recorded stream replays as a test. Serialised as microseconds: nanoseconds outgrow JSON numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mono(pub u64);
+
+impl Mono {
+    /// The time from `earlier` to here; zero where `earlier` is later (clocks of two CPUs may differ by microseconds).
+    pub fn since(self, earlier: Mono) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Microseconds, the unit of the event stream.
+    pub fn micros(self) -> u64 {
+        self.0 / 1_000
+    }
+}
+
+impl ops::Add<Duration> for Mono {
+    type Output = Mono;
+    fn add(self, d: Duration) -> Mono {
+        Mono(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl fmt::Display for Mono {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:06}", self.0 / 1_000_000_000, self.0 / 1_000 % 1_000_000)
+    }
+}
+
+impl Serialize for Mono {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_u64(self.micros())
+    }
+}
+
+impl<'de> Deserialize<'de> for Mono {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Mono, D::Error> {
+        Ok(Mono(u64::deserialize(d)?.saturating_mul(1_000)))
+    }
+}
+
+/// Wall-clock time in microseconds since 1970, for people and for pauses that outlive a boot; never compared with [`Mono`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Wall(pub i64);

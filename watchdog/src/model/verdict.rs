@@ -1,0 +1,211 @@
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{IncidentId, Mono, OrderId, Service};
+
+/// How one heartbeat ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The order it answers.
+    pub order: OrderId,
+    /// The service asked.
+    pub service: Service,
+    /// Which of the service's heartbeats, counted from 0.
+    pub heartbeat: usize,
+    /// The incident it belongs to.
+    pub incident: Option<IncidentId>,
+    /// What it means.
+    pub verdict: Verdict,
+    /// How it ended.
+    pub end: End,
+    /// How far it came.
+    pub phase: Phase,
+    /// Whom it asked, such as `127.0.0.1:80` or `unix:/run/app.sock`.
+    pub asked: String,
+    /// When it began.
+    pub began: Mono,
+    /// How long it took.
+    pub took: Duration,
+    /// Bytes of the body, as far as they were read.
+    pub body_bytes: u64,
+    /// Worth telling, though no reason to restart.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a heartbeat's end means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It answers as it should.
+    Alive,
+    /// It does not.
+    Dead,
+    /// Nobody can say: the fault may be ours.
+    Unknown,
+}
+
+/// How far a heartbeat came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Resolving the name (`connect = "dns"` only).
+    Resolve,
+    /// Connecting.
+    Connect,
+    /// TLS handshake.
+    Tls,
+    /// Waiting for the status line and the headers.
+    Headers,
+    /// Reading the body.
+    Body,
+    /// Running a program.
+    Exec,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Resolve => "resolve",
+            Phase::Connect => "connect",
+            Phase::Tls => "tls",
+            Phase::Headers => "headers",
+            Phase::Body => "body",
+            Phase::Exec => "exec",
+        })
+    }
+}
+
+/// How a heartbeat ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// A complete answer as asked for; `status` where there is one.
+    Good {
+        /// HTTP status.
+        status: Option<u16>,
+    },
+    /// Connection refused.
+    Refused,
+    /// Connection reset, or closed before the answer was complete.
+    Reset,
+    /// No complete answer within this time.
+    Late(Duration),
+    /// A status outside `status`, or 5xx.
+    Status(u16),
+    /// A complete answer without the text that `body` or `body_regex` asks for.
+    WrongBody {
+        /// HTTP status.
+        status: u16,
+        /// What was looked for.
+        wanted: String,
+        /// The first bytes of what came, made printable.
+        got: String,
+    },
+    /// Bytes that are no HTTP, or headers without end.
+    BadHttp(String),
+    /// TLS failed before any answer (not for the certificate's name, date or issuer).
+    BadTls(String),
+    /// A program ended with this code or signal.
+    Program(String),
+    /// Another fault of the network on the way, such as "no route to host".
+    Unreachable(String),
+    /// A fault on our side.
+    Own(OwnFault),
+}
+
+/// Faults of the asker, which say nothing of the asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnFault {
+    /// EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL.
+    Resources(String),
+    /// The name was not resolved.
+    Name(String),
+    /// The program cannot be run.
+    Program(String),
+    /// A file that the heartbeat needs (password, CA) cannot be read.
+    File(String),
+    /// We ran late ourselves by more than half of the time-out.
+    Lateness(Duration),
+}
+
+/// Worth telling, though no reason to restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// A 4xx inside `status`: a restart does not cure a 403.
+    ClientError(u16),
+    /// The certificate is out of date, of another name, or of an unknown issuer.
+    Certificate(String),
+}
+
+/// Where a heartbeat connects to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connect {
+    /// The unit's own listener for the URL's port, else loopback.
+    Own,
+    /// This address.
+    Address(SocketAddr),
+    /// This Unix socket.
+    Unix(PathBuf),
+    /// What the name in the URL resolves to.
+    Dns,
+}
+
+/// What a dead heartbeat leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// A restart of the unit.
+    Restart,
+    /// An alert only.
+    Alert,
+    /// The heartbeat is not asked.
+    Off,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Good { status: Some(status) } => write!(f, "status {status}"),
+            End::Good { status: None } => f.write_str("connected"),
+            End::Refused => f.write_str("connection refused"),
+            End::Reset => f.write_str("connection reset"),
+            End::Late(limit) => write!(f, "no complete answer within {limit:?}"),
+            End::Status(status) => write!(f, "status {status}"),
+            End::WrongBody { status, wanted, got } => {
+                write!(f, "status {status}, but the body lacks {wanted:?} (it begins {got:?})")
+            }
+            End::BadHttp(why) => write!(f, "not HTTP: {why}"),
+            End::BadTls(why) => write!(f, "TLS failed: {why}"),
+            End::Program(why) => write!(f, "program {why}"),
+            End::Unreachable(why) => write!(f, "unreachable: {why}"),
+            End::Own(fault) => write!(f, "our own fault: {fault}"),
+        }
+    }
+}
+
+impl fmt::Display for OwnFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OwnFault::Resources(why) => f.write_str(why),
+            OwnFault::Name(why) => write!(f, "name not resolved: {why}"),
+            OwnFault::Program(why) => write!(f, "program cannot be run: {why}"),
+            OwnFault::File(why) => write!(f, "file cannot be read: {why}"),
+            OwnFault::Lateness(by) => write!(f, "we were late ourselves by {by:?}"),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::ClientError(status) => {
+                write!(f, "it answers {status}: alive, but a restart does not cure that")
+            }
+            Warning::Certificate(why) => write!(f, "certificate: {why}"),
+        }
+    }
+}

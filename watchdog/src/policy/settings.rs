@@ -1,0 +1,103 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+use crate::model::{OnFailure, RestartOn, Service, Unit};
+
+/// Everything that the policy goes by.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Settings {
+    /// `[watchdog]`, as far as the policy goes.
+    pub host: Host,
+    /// Every service.
+    pub services: BTreeMap<Service, Guard>,
+}
+
+/// `[watchdog]` and its tables.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Host {
+    /// `mode = "observe"`: decide and record, do not act.
+    pub observe: bool,
+    /// `budget.concurrent_restarts`.
+    pub concurrent_restarts: u32,
+    /// `budget.restarts` …
+    pub restarts: u32,
+    /// … per `budget.within`.
+    pub within: Duration,
+    /// `[watchdog.gates]`.
+    pub gates: Gates,
+}
+
+/// `[watchdog.gates]`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Gates {
+    /// `memory`, as `some avg10 > 40`; `None` is switched off.
+    pub memory: Option<String>,
+    /// `io`.
+    pub io: Option<String>,
+    /// `cpu`.
+    pub cpu: Option<String>,
+    /// `disk_free`, in percent.
+    pub disk_free: f64,
+    /// `hold_for`.
+    pub hold_for: Duration,
+}
+
+/// One service, as far as decisions go.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Guard {
+    /// What is restarted.
+    pub unit: Unit,
+    /// `group`.
+    pub group: Option<String>,
+    /// `depends_on`.
+    pub depends_on: Vec<Dependency>,
+    /// `only_if_enabled`.
+    pub only_if_enabled: bool,
+    /// Its heartbeats, in order.
+    pub heartbeats: Vec<Pulse>,
+    /// `restart.on`.
+    pub on: RestartOn,
+    /// `restart.stop_timeout`; `None`: the unit's.
+    pub stop_timeout: Option<Duration>,
+    /// `restart.start_timeout`; `None`: the unit's.
+    pub start_timeout: Option<Duration>,
+    /// `restart.grace`.
+    pub grace: Duration,
+    /// `restart.burst`.
+    pub burst: u32,
+    /// `restart.within`.
+    pub within: Duration,
+    /// `restart.backoff`.
+    pub backoff: Duration,
+    /// `restart.backoff_max`.
+    pub backoff_max: Duration,
+    /// `restart.stable`.
+    pub stable: Duration,
+}
+
+/// When a heartbeat is asked and what its end leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pulse {
+    /// `timeout`.
+    pub timeout: Duration,
+    /// `failures`: at least 1.
+    pub failures: u32,
+    /// `retry_after`.
+    pub retry_after: Duration,
+    /// `every`.
+    pub every: Duration,
+    /// `every_in_use`.
+    pub every_in_use: Duration,
+    /// `on_failure`.
+    pub on_failure: OnFailure,
+}
+
+/// One of `depends_on`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Dependency {
+    /// Another service of this configuration.
+    Service(Service),
+    /// A unit that is no service of ours.
+    Unit(Unit),
+}

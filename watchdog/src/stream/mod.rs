@@ -1,0 +1,5 @@
+//! Writes records as JSON Lines to sinks that never block.
+
+mod settings;
+
+pub use settings::{Settings, Sink};
