@@ -5,7 +5,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CgroupId, Exit, Mono, Port, Sender, Service, Stall};
+use super::{CgroupId, Exit, Mono, Port, Service, SignalSent, Stall};
 
 /// Signs that make a service worth a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,15 +26,15 @@ pub enum Why {
     MainExit {
         /// How.
         exit: Exit,
-        /// Who sent the fatal signal, where one was seen.
-        sender: Option<Sender>,
+        /// The last signal that was sent to it before, where one was seen.
+        sent: Option<SignalSent>,
     },
     /// Another process of the unit ended by a fatal signal or with a code that is not 0.
     WorkerExit {
         /// How.
         exit: Exit,
-        /// Who sent the fatal signal, where one was seen.
-        sender: Option<Sender>,
+        /// The last signal that was sent to it before, where one was seen.
+        sent: Option<SignalSent>,
     },
     /// Connections are not accepted.
     AcceptStall(Stall),

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Cause, Incarnation, IncidentId, Mono, Sender, Service, Unit};
+use super::{Action, Cause, Incarnation, IncidentId, Mono, Service, SignalSent, Unit};
 
 /// What the policy has to say; each becomes one record of the event stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -47,8 +47,8 @@ pub enum Decision {
         why: String,
         /// How the main process ended, where it did.
         cause: Option<Cause>,
-        /// Who sent the fatal signal, where one was seen.
-        sender: Option<Sender>,
+        /// The last signal that was sent to it before, where one was seen.
+        sent: Option<SignalSent>,
     },
     /// Worth waking someone.
     Alert {
@@ -57,11 +57,6 @@ pub enum Decision {
     },
     /// The incident ended.
     End(Box<Story>),
-    /// The state of the service changed, for those who follow the stream.
-    Stage {
-        /// The new stage, in a word.
-        stage: String,
-    },
 }
 
 /// What an order waits for.
