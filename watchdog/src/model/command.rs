@@ -24,6 +24,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// When it ends.
+    #[serde(rename = "until_us")]
     pub until: Mono,
     /// Who asked for it.
     pub by: String,

@@ -30,7 +30,7 @@ pub struct Ask {
 }
 
 /// One thing to be done to a unit, for one incarnation of it and no other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
     /// Its number.
     pub id: OrderId,
@@ -81,8 +81,10 @@ pub struct Outcome {
     /// The incident.
     pub incident: IncidentId,
     /// When the request left.
+    #[serde(rename = "requested_us")]
     pub requested: Mono,
     /// When the reply came.
+    #[serde(rename = "mono_us")]
     pub at: Mono,
     /// What.
     pub result: Result,
@@ -146,6 +148,7 @@ pub struct Fact {
     /// The service.
     pub service: Service,
     /// When it was read.
+    #[serde(rename = "mono_us")]
     pub at: Mono,
     /// What is known now.
     pub known: Known,

@@ -8,6 +8,7 @@ use super::{ActiveState, Cause, CgroupId, JobKind, Mono, Port, Unit, UnitState};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sign {
     /// When it happened: the kernel's time where the kernel told it, else when the source read it.
+    #[serde(rename = "mono_us")]
     pub at: Mono,
     /// Who saw it.
     pub source: Source,
@@ -120,6 +121,7 @@ pub struct Stall {
     /// The local port.
     pub port: Port,
     /// How long the oldest has waited.
+    #[serde(rename = "age_us", with = "super::time::micros")]
     pub age: Duration,
     /// How many wait: in the accept queue, or of the sampled ones.
     pub waiting: u32,

@@ -13,6 +13,7 @@ pub struct Suspicion {
     /// Of which service.
     pub service: Service,
     /// When the first of its signs happened.
+    #[serde(rename = "mono_us")]
     pub at: Mono,
     /// What was seen.
     pub why: Why,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Action, Cause, Incarnation, IncidentId, Mono, Service, SignalSent, Unit};
 
 /// What the policy has to say; each becomes one record of the event stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tell {
     /// The service.
     pub service: Service,
@@ -16,13 +16,14 @@ pub struct Tell {
     /// The incident.
     pub incident: Option<IncidentId>,
     /// When it was decided.
+    #[serde(rename = "mono_us")]
     pub at: Mono,
     /// What.
     pub decision: Decision,
 }
 
 /// What was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "decision")]
 pub enum Decision {
     /// To act.
@@ -39,6 +40,7 @@ pub enum Decision {
         /// For what.
         hold: Hold,
         /// Until when at the latest; then it is looked at again.
+        #[serde(rename = "until_us")]
         until: Mono,
     },
     /// To leave the unit alone, and why (an operator's stop, a clean end, systemd acts by itself).
@@ -111,11 +113,12 @@ pub enum IncidentEnd {
 }
 
 /// One incident, told in one record: what happened, the evidence, the verdict, the rule, the action, the result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Story {
     /// How it ended.
     pub end: IncidentEnd,
     /// From the first sign to the end.
+    #[serde(rename = "took_us", with = "super::time::micros")]
     pub took: Duration,
     /// Restarts that this incident cost.
     pub restarts: u32,
@@ -124,7 +127,7 @@ pub struct Story {
 }
 
 /// One step of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// When.
     pub mono_us: Mono,

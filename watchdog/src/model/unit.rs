@@ -34,16 +34,20 @@ pub struct UnitState {
     /// Restart: what systemd itself does at an end.
     pub restart: RestartOn,
     /// RestartUSec: systemd's own pause before it restarts.
+    #[serde(rename = "restart_pause_us", with = "super::time::micros")]
     pub restart_pause: Duration,
     /// NRestarts: how often systemd restarted by itself.
     pub restarts: u32,
     /// TimeoutStopUSec.
+    #[serde(rename = "stop_timeout_us", with = "super::time::micros_or_none")]
     pub stop_timeout: Option<Duration>,
     /// TimeoutStartUSec.
+    #[serde(rename = "start_timeout_us", with = "super::time::micros_or_none")]
     pub start_timeout: Option<Duration>,
     /// StartLimitBurst; 0 is no limit.
     pub start_limit_burst: u32,
     /// StartLimitIntervalUSec; zero is no limit.
+    #[serde(rename = "start_limit_interval_us", with = "super::time::micros")]
     pub start_limit_interval: Duration,
     /// TriggeredBy has a socket that is listening: an inactive unit is healthy and waits for a client.
     pub socket_activated: bool,

@@ -24,8 +24,10 @@ pub struct Answer {
     /// Whom it asked, such as `127.0.0.1:80` or `unix:/run/app.sock`.
     pub asked: String,
     /// When it began.
+    #[serde(rename = "began_us")]
     pub began: Mono,
     /// How long it took.
+    #[serde(rename = "took_us", with = "super::time::micros")]
     pub took: Duration,
     /// Bytes of the body, as far as they were read.
     pub body_bytes: u64,
@@ -90,6 +92,7 @@ pub enum End {
     /// Connection reset, or closed before the answer was complete.
     Reset,
     /// No complete answer within this time.
+    #[serde(rename = "late_us", with = "super::time::micros")]
     Late(Duration),
     /// A status outside `status`, or 5xx.
     Status(u16),
@@ -127,6 +130,7 @@ pub enum OwnFault {
     /// A file that the heartbeat needs (password, CA) cannot be read.
     File(String),
     /// We ran late ourselves by more than half of the time-out.
+    #[serde(rename = "lateness_us", with = "super::time::micros")]
     Lateness(Duration),
 }
 
