@@ -1,1 +1,3 @@
 //! Turns what the host says into signs.
+
+pub mod sock_diag;

@@ -1,0 +1,242 @@
+//! The kernel's table of sockets: who listens where, whose it is, and how many connections wait.
+//!
+//! Invariant: a reply that is interrupted, cut short or never comes is an error, never a shorter table. An answer takes
+//! microseconds (no process, no /proc), so the engine asks in place; the wait has an end all the same.
+//! Deliberately absent: connections (walking them costs milliseconds on a busy host), other network namespaces (the
+//! kernel answers for the asker's own), abstract Unix sockets (nobody configures them), and any decision.
+
+mod owners;
+mod wire;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_sock_diag::{
+    SockDiagMessage,
+    constants::{AF_INET, AF_INET6, IPPROTO_TCP},
+    inet::{self, InetRequest, SocketId},
+    unix::{self, ShowFlags, UnixRequest},
+};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+
+use crate::model::{Listener, Port};
+use wire::{Answer, Row};
+
+/// How often a table that changed under the reader is read again before that is an error.
+const TRIES: u32 = 5;
+/// The kernel fills a reply while we ask for it; this ends a wait that cannot happen.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The kernel sends at most 32 KiB at once.
+const DATAGRAM: usize = 64 * 1024;
+
+/// Why the table could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No socket to ask with.
+    #[error(
+        "cannot open a sock_diag socket: {0} (is the kernel module inet_diag there, and AF_NETLINK allowed?)"
+    )]
+    Open(#[source] io::Error),
+    /// The kernel was not reached, or did not answer within a second.
+    #[error("cannot ask the kernel for its {what}: {source}")]
+    Ask {
+        /// Which table.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The kernel refused.
+    #[error("the kernel does not tell its {what}: {source} (try: modprobe tcp_diag unix_diag)")]
+    Refused {
+        /// Which table.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bytes make no sense.
+    #[error("cannot understand the kernel's {what}: {source}; please report this kernel's version")]
+    Malformed {
+        /// Which table.
+        what: &'static str,
+        /// Where.
+        source: Malformed,
+    },
+    /// Sockets came and went at each of five readings.
+    #[error("cannot read the kernel's {what}: it changed during each of {TRIES} readings; ask again later")]
+    Changing {
+        /// Which table.
+        what: &'static str,
+    },
+    /// The processes of a cgroup could not be listed.
+    #[error("cannot read {}: {source} (is the unit running?)", path.display())]
+    Cgroup {
+        /// Its `cgroup.procs`.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The open files of a process could not be listed.
+    #[error("cannot read the open files of process {pid}: {source} (watchdog needs CAP_SYS_PTRACE for that)")]
+    Process {
+        /// Its PID.
+        pid: i32,
+        /// Why.
+        source: procfs::ProcError,
+    },
+}
+
+pub use wire::Malformed;
+
+/// A way to ask the kernel for its listening sockets.
+pub struct SockDiag {
+    socket: Socket,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl SockDiag {
+    /// Opens the socket; needs no privileges.
+    pub fn open() -> Result<SockDiag, Error> {
+        Ok(SockDiag { socket: connect().map_err(Error::Open)?, sequence: 0, buffer: vec![0; DATAGRAM] })
+    }
+
+    /// Every TCP listener of this network namespace with the cgroup of its creator, and every Unix listener with a path,
+    /// whose owner the kernel does not tell. In the order of their places.
+    pub fn listeners(&mut self) -> Result<Vec<Listener>, Error> {
+        let mut all = self.tcp(None)?;
+        all.extend(self.unix()?.into_iter().map(|(_, listener)| listener));
+        all.sort();
+        Ok(all)
+    }
+
+    /// The TCP listeners of one port, each with its queue. With SO_REUSEPORT there are several.
+    pub fn listeners_on(&mut self, port: Port) -> Result<Vec<Listener>, Error> {
+        let mut found = self.tcp(Some(port))?;
+        found.sort();
+        Ok(found)
+    }
+
+    /// The paths of Unix listeners that a process in this `cgroup.procs` holds, in their order: read from /proc, so
+    /// milliseconds for a unit of many processes. A process that ends meanwhile is left out.
+    pub fn unix_listeners_of(&mut self, cgroup_procs: &Path) -> Result<Vec<PathBuf>, Error> {
+        owners::paths(cgroup_procs, &self.unix()?)
+    }
+
+    fn tcp(&mut self, port: Option<Port>) -> Result<Vec<Listener>, Error> {
+        let mut found = Vec::new();
+        for (family, mut socket_id, what) in [
+            (AF_INET, SocketId::new_v4(), "TCP listeners"),
+            (AF_INET6, SocketId::new_v6(), "TCP listeners (IPv6)"),
+        ] {
+            socket_id.source_port = port.map_or(0, |port| port.0);
+            let request = SockDiagMessage::InetRequest(InetRequest {
+                family,
+                protocol: IPPROTO_TCP,
+                extensions: inet::ExtensionFlags::empty(),
+                states: inet::StateFlags::LISTEN,
+                socket_id,
+            });
+            match self.dump(what, request) {
+                Ok(rows) => found.extend(rows.into_iter().filter_map(|row| match row {
+                    Row::Tcp(listener) => Some(listener),
+                    Row::Unix { .. } | Row::Other => None,
+                })),
+                // A kernel booted without IPv6 has no such table, and so no listener in it.
+                Err(Error::Refused { source, .. })
+                    if family == AF_INET6 && source.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    fn unix(&mut self) -> Result<Vec<(u32, Listener)>, Error> {
+        let request = SockDiagMessage::UnixRequest(UnixRequest {
+            state_flags: unix::StateFlags::LISTEN,
+            inode: 0,
+            show_flags: ShowFlags::NAME | ShowFlags::RQLEN,
+            cookie: [0xff; 8],
+        });
+        let rows = self.dump("Unix listeners", request)?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| match row {
+                Row::Unix { inode, listener } => Some((inode, listener)),
+                Row::Tcp(_) | Row::Other => None,
+            })
+            .collect())
+    }
+
+    fn dump(&mut self, what: &'static str, request: SockDiagMessage) -> Result<Vec<Row>, Error> {
+        for _ in 0..TRIES {
+            match self.dump_once(what, request.clone()) {
+                Ok(Some(rows)) => return Ok(rows),
+                Ok(None) => {}
+                Err(error) => {
+                    // What is still under way on the old socket would answer the next question.
+                    self.socket = connect().map_err(Error::Open)?;
+                    return Err(error);
+                }
+            }
+        }
+        Err(Error::Changing { what })
+    }
+
+    /// None: the table changed while it was read.
+    fn dump_once(&mut self, what: &'static str, request: SockDiagMessage) -> Result<Option<Vec<Row>>, Error> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        header.sequence_number = self.sequence;
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).map_err(|source| Error::Ask { what, source })?;
+        let mut rows = Vec::new();
+        let mut whole = true;
+        loop {
+            let length = self.receive().map_err(|source| Error::Ask { what, source })?;
+            let reply = wire::decode(&self.buffer[..length], self.sequence, &mut rows)
+                .map_err(|source| Error::Malformed { what, source })?;
+            whole &= !reply.interrupted;
+            match reply.answer {
+                Answer::More => {}
+                Answer::Done => return Ok(whole.then_some(rows)),
+                Answer::Refused(errno) => {
+                    return Err(Error::Refused { what, source: io::Error::from_raw_os_error(errno) });
+                }
+            }
+        }
+    }
+
+    /// One datagram into the buffer; its length.
+    fn receive(&mut self) -> io::Result<usize> {
+        loop {
+            match self.socket.recv(&mut self.buffer.as_mut_slice(), libc::MSG_TRUNC) {
+                Ok(length) if length <= self.buffer.len() => return Ok(length),
+                Ok(_) => return Err(io::ErrorKind::FileTooLarge.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+fn connect() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
+    socket.bind_auto()?;
+    // Connected to the kernel: no process can answer in its stead.
+    socket.connect(&SocketAddr::new(0, 0))?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    set_socket_timeout(&socket, Timeout::Send, Some(PATIENCE))?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! Whose a Unix listener is: the kernel does not tell, so the open files of a unit's processes are compared.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use procfs::{
+    ProcError,
+    process::{FDTarget, Process},
+};
+
+use super::Error;
+use crate::model::{Listener, Place};
+
+pub(super) fn paths(cgroup_procs: &Path, listeners: &[(u32, Listener)]) -> Result<Vec<PathBuf>, Error> {
+    let by_inode: BTreeMap<u64, &PathBuf> = listeners
+        .iter()
+        .filter_map(|(inode, listener)| match &listener.place {
+            Place::Unix(path) => Some((u64::from(*inode), path)),
+            Place::Tcp(_) => None,
+        })
+        .collect();
+    if by_inode.is_empty() {
+        return Ok(Vec::new());
+    }
+    let procs = fs::read_to_string(cgroup_procs)
+        .map_err(|source| Error::Cgroup { path: cgroup_procs.to_owned(), source })?;
+    let mut found = BTreeSet::new();
+    // 0 is a process outside of our PID namespace, which /proc does not show.
+    for pid in procs.lines().filter_map(|line| line.parse().ok()).filter(|&pid| pid != 0) {
+        match inodes(pid) {
+            Ok(inodes) => {
+                found.extend(
+                    inodes.iter().filter_map(|inode| by_inode.get(inode)).map(|path| (*path).clone()),
+                );
+            }
+            Err(error) if is_gone(&error) => {}
+            Err(source) => return Err(Error::Process { pid, source }),
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn inodes(pid: i32) -> Result<Vec<u64>, ProcError> {
+    let files = Process::new(pid)?.fd()?;
+    Ok(files
+        // One that is closed while we read is no listener any more.
+        .filter_map(Result::ok)
+        .filter_map(|file| match file.target {
+            FDTarget::Socket(inode) => Some(inode),
+            _ => None,
+        })
+        .collect())
+}
+
+fn is_gone(error: &ProcError) -> bool {
+    match error {
+        ProcError::NotFound(_) => true,
+        ProcError::Io(source, _) => source.raw_os_error() == Some(libc::ESRCH),
+        ProcError::PermissionDenied(_)
+        | ProcError::Incomplete(_)
+        | ProcError::Other(_)
+        | ProcError::InternalError(_) => false,
+    }
+}
