@@ -1,6 +1,6 @@
 use std::{fmt, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use regex::Regex;
+use regex::bytes::Regex;
 
 use crate::model::Connect;
 
@@ -13,13 +13,14 @@ pub struct Settings {
     pub connect: Connect,
     /// Statuses that count as an answer. A status from 500 on counts only where it is named by a range that begins at 500 or above.
     pub status: Vec<RangeInclusive<u16>>,
-    /// What the body of a 2xx or 3xx must hold.
+    /// What the body of a 2xx or 3xx must hold, in its first 64 KiB: more is not read.
     pub body: Option<Body>,
     /// For the whole answer, from connect to the last byte.
     pub timeout: Duration,
     /// HTTP method.
     pub method: String,
-    /// More headers, in order. `Host`, `User-Agent` and `Connection` may be among them and replace ours.
+    /// More headers, in order. `Host`, `User-Agent` and `Connection` may be among them and replace ours. `Authorization` and
+    /// `Cookie` are held back, as `basic_auth` is, where the certificate has a fault.
     pub headers: Vec<(String, String)>,
     /// `basic_auth_file`.
     pub basic_auth: Option<BasicAuth>,
@@ -34,7 +35,7 @@ pub enum Target {
     Http {
         /// `https`.
         secure: bool,
-        /// Host of the URL: the Host header and the name in TLS.
+        /// Host of the URL: the Host header and the name in TLS. An IPv6 address with or without its brackets.
         host: String,
         /// Port of the URL, or the scheme's own.
         port: u16,
@@ -60,10 +61,20 @@ pub enum Target {
 /// What must be in a body.
 #[derive(Clone, Debug)]
 pub enum Body {
-    /// This text, literally.
+    /// These bytes, literally.
     Literal(String),
-    /// This pattern.
+    /// This pattern, matched against bytes: a body may hold NULs and what is no UTF-8.
     Pattern(Regex),
+}
+
+/// What was looked for, as the configuration has it.
+impl fmt::Display for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Body::Literal(text) => text,
+            Body::Pattern(pattern) => pattern.as_str(),
+        })
+    }
 }
 
 /// A user and a password, read from `basic_auth_file` (one line, `user:password`) when the configuration is loaded.
@@ -83,6 +94,6 @@ pub struct Tls {
     pub verify: bool,
     /// `ca`: PEM file with the issuers to trust, instead of the system's.
     pub ca: Option<PathBuf>,
-    /// `expires_within`: a certificate that ends sooner is told.
+    /// `expires_within`: a certificate that ends sooner is told; zero switches it off.
     pub expires_within: Duration,
 }

@@ -132,6 +132,10 @@ pub enum OwnFault {
     /// We ran late ourselves by more than half of the time-out.
     #[serde(rename = "lateness_us", with = "super::time::micros")]
     Lateness(Duration),
+    /// EACCES, EPERM: our rights, or a local firewall, keep us from it.
+    Forbidden(String),
+    /// No TLS version or cipher in common, or it wants a certificate of ours: it lives, and cannot be asked.
+    Tls(String),
 }
 
 /// Worth telling, though no reason to restart.
@@ -140,7 +144,7 @@ pub enum OwnFault {
 pub enum Warning {
     /// A 4xx inside `status`: a restart does not cure a 403.
     ClientError(u16),
-    /// The certificate is out of date, of another name, or of an unknown issuer.
+    /// The certificate is out of date or soon will be, of another name, or of an unknown issuer.
     Certificate(String),
 }
 
@@ -170,14 +174,46 @@ pub enum OnFailure {
     Off,
 }
 
+/// The end in one line, such as `no complete answer within 3 s (phase: body)`, and what is worth telling beside it.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.end, f)?;
+        match self.end {
+            End::Reset | End::Late(_) | End::Unreachable(_) | End::Own(_) => {
+                write!(f, " (phase: {})", self.phase)?;
+            }
+            End::Good { .. }
+            | End::Refused
+            | End::Status(_)
+            | End::WrongBody { .. }
+            | End::BadHttp(_)
+            | End::BadTls(_)
+            | End::Program(_) => {}
+        }
+        self.warnings.iter().try_for_each(|warning| write!(f, "; {warning}"))
+    }
+}
+
+/// A time-out as people write it: `3 s`, `1.5 s`, `250 ms`.
+struct Spoken(Duration);
+
+impl fmt::Display for Spoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            millis @ 0..1_000 => write!(f, "{millis} ms"),
+            _ => write!(f, "{} s", self.0.as_secs_f64()),
+        }
+    }
+}
+
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Good { status: Some(status) } => write!(f, "status {status}"),
-            End::Good { status: None } => f.write_str("connected"),
+            End::Good { status: None } => f.write_str("good"),
             End::Refused => f.write_str("connection refused"),
             End::Reset => f.write_str("connection reset"),
-            End::Late(limit) => write!(f, "no complete answer within {limit:?}"),
+            End::Late(limit) => write!(f, "no complete answer within {}", Spoken(*limit)),
             End::Status(status) => write!(f, "status {status}"),
             End::WrongBody { status, wanted, got } => {
                 write!(f, "status {status}, but the body lacks {wanted:?} (it begins {got:?})")
@@ -198,7 +234,9 @@ impl fmt::Display for OwnFault {
             OwnFault::Name(why) => write!(f, "name not resolved: {why}"),
             OwnFault::Program(why) => write!(f, "program cannot be run: {why}"),
             OwnFault::File(why) => write!(f, "file cannot be read: {why}"),
-            OwnFault::Lateness(by) => write!(f, "we were late ourselves by {by:?}"),
+            OwnFault::Lateness(by) => write!(f, "we were late ourselves by {by:.0?}"),
+            OwnFault::Forbidden(why) => write!(f, "not allowed: {why}"),
+            OwnFault::Tls(why) => write!(f, "no TLS in common: {why}"),
         }
     }
 }
