@@ -1,0 +1,85 @@
+//! `[watchdog]`: what holds for the whole host.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    reader::Reader,
+    values::{self, Complaint, YEAR},
+};
+use crate::{
+    policy::{Gates, Host},
+    stream::{self, Sink},
+};
+
+/// `[watchdog]`, checked.
+#[derive(Debug)]
+pub(super) struct HostPart {
+    pub(super) policy: Host,
+    pub(super) stream: stream::Settings,
+    pub(super) state_directory: PathBuf,
+    pub(super) control_socket: PathBuf,
+}
+
+/// Reads `[watchdog]`; what is absent has its default.
+pub(super) fn read(host: &Reader<'_>) -> HostPart {
+    let observe = host.word("mode", &[("enforce", false), ("observe", true)]);
+    let budget = host.table("budget");
+    let budget = budget.as_ref();
+    HostPart {
+        policy: Host {
+            observe: observe.unwrap_or(false),
+            concurrent_restarts: budget.and_then(|b| b.count("concurrent_restarts", 1..=1_000)).unwrap_or(1),
+            restarts: budget.and_then(|b| b.count("restarts", 1..=100_000)).unwrap_or(20),
+            within: budget
+                .and_then(|b| b.duration("within", Duration::from_secs(1)..=YEAR))
+                .unwrap_or(Duration::from_secs(10 * 60)),
+            gates: gates(host),
+        },
+        stream: stream::Settings { sinks: sinks(host) },
+        state_directory: host.text("state_directory", values::path).unwrap_or("/var/lib/watchdog".into()),
+        control_socket: host
+            .text("control_socket", values::socket)
+            .unwrap_or("/run/watchdog/control.sock".into()),
+    }
+}
+
+fn gates(host: &Reader<'_>) -> Gates {
+    let gates = host.table("gates");
+    let gates = gates.as_ref();
+    let gate = |key, default: &str| {
+        gates.and_then(|gates| gates.text(key, values::gate)).unwrap_or_else(|| Some(default.to_owned()))
+    };
+    Gates {
+        memory: gate("memory", "some avg10 > 40"),
+        io: gate("io", "some avg10 > 60"),
+        cpu: gate("cpu", "some avg10 > 80"),
+        disk_free: gates.and_then(|gates| gates.text("disk_free", values::percent)).unwrap_or(1.0),
+        hold_for: gates
+            .and_then(|gates| gates.duration("hold_for", Duration::from_secs(1)..=YEAR))
+            .unwrap_or(Duration::from_secs(2 * 60)),
+    }
+}
+
+fn sinks(host: &Reader<'_>) -> Vec<Sink> {
+    let sink = |text: &str| match text {
+        "stdout" => Ok(Sink::Stdout),
+        "journald" => Ok(Sink::Journald),
+        path => values::path(path).map(Sink::File).map_err(|_| {
+            Complaint::new(
+                "expected \"stdout\", \"journald\" or a full path",
+                "such as \"/var/log/watchdog.jsonl\"",
+            )
+        }),
+    };
+    let Some(sinks) = host.list("events", "places for the events", sink) else { return vec![Sink::Stdout] };
+    if sinks.is_empty() {
+        host.log.warn(host.place("events"), "events are written nowhere".into(), "\"stdout\" is the default");
+    }
+    for (index, (sink, place)) in sinks.iter().enumerate() {
+        if let Some((_, first)) = sinks[..index].iter().find(|(other, _)| other == sink) {
+            let spots = vec![(place.clone(), "here again".into()), (first.clone(), "first here".into())];
+            host.log.fault("events would be written twice to one place".into(), spots, "keep one of them");
+        }
+    }
+    sinks.into_iter().map(|(sink, _)| sink).collect()
+}

@@ -1,0 +1,48 @@
+//! Data in, text out: files of a configuration, and what is made of them.
+
+mod faults;
+mod files;
+mod sample;
+mod warnings;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use tempfile::TempDir;
+
+use super::{Faults, Loaded, load};
+
+/// A folder with these files, which nobody but us may write.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    for (name, text) in files {
+        write(folder.path(), name, text);
+    }
+    folder
+}
+
+fn write(folder: &Path, name: &str, text: impl AsRef<[u8]>) {
+    let path = folder.join(name);
+    let parent = path.parent().expect("a parent");
+    fs::create_dir_all(parent).expect("a folder");
+    mode(parent, 0o755);
+    fs::write(&path, text).expect("a file");
+    mode(&path, 0o644);
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode");
+}
+
+fn load_all(files: &[(&str, &str)]) -> (TempDir, Result<Loaded, Faults>) {
+    let folder = folder(files);
+    let loaded = load(Some(folder.path()));
+    (folder, loaded)
+}
+
+/// The text with the folder's path left out, which differs from run to run.
+fn without(folder: &Path, text: &str) -> String {
+    let folder = folder.to_str().expect("a path in UTF-8");
+    let lines: Vec<_> =
+        text.replace(&format!("{folder}/"), "").lines().map(|l| l.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
+}
