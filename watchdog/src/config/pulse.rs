@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
 use hyper::{Method, header};
-use regex::Regex;
+use regex::bytes::Regex;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use regex::Regex;
+use regex::bytes::Regex;
 
 use super::{
     fault::{Place, Source},
