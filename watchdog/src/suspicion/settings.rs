@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::model::{Connect, Service, Unit};
+use crate::model::{Connect, Port, Service, Unit};
 
 /// What is watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,4 +20,15 @@ pub struct Watched {
     pub accept_after: Duration,
     /// `stall.answer_after`.
     pub answer_after: Duration,
+}
+
+impl Watched {
+    /// The TCP ports on this host that its heartbeats connect to.
+    pub(super) fn ports(&self) -> impl Iterator<Item = Port> {
+        self.connects.iter().filter_map(|(connect, port)| match connect {
+            Connect::Own | Connect::Dns => (*port != 0).then_some(Port(*port)),
+            Connect::Address(address) => Some(Port(address.port())),
+            Connect::Unix(_) => None,
+        })
+    }
 }

@@ -1,0 +1,157 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use super::settings::{Settings, Watched};
+use crate::model::{CgroupId, Connect, Incarnation, Listener, Place, Port, Service, UnitState};
+
+/// How many main processes of one unit are remembered: systemd forgets the PID of a dead one before or after we hear of it.
+const MAINS_KEPT: usize = 4;
+
+/// Who owns which cgroup and which listener.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    known: BTreeMap<Service, Known>,
+    listeners: Vec<Listener>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    incarnation: Option<Incarnation>,
+    /// Of the present incarnation, or of the last one while the unit is down.
+    cgroup: Option<CgroupId>,
+    /// Main processes, the latest last, each in its cgroup.
+    mains: Vec<(CgroupId, u32)>,
+    /// Where the unit listens, or did when it was last up.
+    places: BTreeSet<Place>,
+}
+
+impl Owners {
+    pub(super) fn keep(&mut self, settings: &Settings) {
+        self.known.retain(|service, _| settings.services.contains_key(service));
+    }
+
+    /// Takes what systemd says of a unit; true when the listeners must be read again, for it is another run or it came up.
+    pub(super) fn unit(&mut self, service: &Service, state: &UnitState) -> bool {
+        let known = self.known.entry(service.clone()).or_default();
+        let mut news = false;
+        if let Some(cgroup) = state.cgroup {
+            news |= known.cgroup != Some(cgroup);
+            known.cgroup = Some(cgroup);
+            if let Some(pid) = state.main_pid.filter(|pid| !known.mains.contains(&(cgroup, *pid))) {
+                if known.mains.len() == MAINS_KEPT {
+                    known.mains.remove(0);
+                }
+                known.mains.push((cgroup, pid));
+                news = true;
+            }
+        }
+        if state.incarnation.is_some() && state.incarnation != known.incarnation {
+            known.incarnation = state.incarnation;
+            news = true;
+        }
+        news && !state.active.is_down()
+    }
+
+    /// Takes the whole table of listeners. A unit that listens nowhere keeps its last places: a start will want them.
+    pub(super) fn listeners(&mut self, listeners: &[Listener], settings: &Settings) {
+        self.listeners = listeners.to_vec();
+        for service in settings.services.keys() {
+            let Some(known) = self.known.get_mut(service) else { continue };
+            let own = listeners.iter().filter(|l| l.cgroup.is_some() && l.cgroup == known.cgroup);
+            let places: BTreeSet<Place> = own.map(|l| l.place.clone()).collect();
+            if !places.is_empty() {
+                known.places = places;
+            }
+        }
+    }
+
+    pub(super) fn of_cgroup(&self, cgroup: CgroupId) -> Option<Service> {
+        let owns = |known: &Known| known.cgroup == Some(cgroup);
+        self.known.iter().find(|(_, known)| owns(known)).map(|(service, _)| service.clone())
+    }
+
+    pub(super) fn is_main(&self, service: &Service, cgroup: CgroupId, pid: u32) -> bool {
+        pid != 0 && self.known.get(service).is_some_and(|known| known.mains.contains(&(cgroup, pid)))
+    }
+
+    pub(super) fn owns(&self, service: &Service, port: Port) -> bool {
+        self.ports(service).any(|p| p == port)
+    }
+
+    pub(super) fn ports(&self, service: &Service) -> impl Iterator<Item = Port> {
+        let places = self.known.get(service).into_iter().flat_map(|known| &known.places);
+        places.filter_map(|place| match place {
+            Place::Tcp(address) => Some(Port(address.port())),
+            Place::Unix(_) => None,
+        })
+    }
+
+    pub(super) fn cgroups(&self) -> BTreeSet<CgroupId> {
+        self.known.values().filter_map(|known| known.cgroup).collect()
+    }
+
+    /// An address that reaches the unit's listener for this port: its own, with loopback for "all addresses".
+    pub(super) fn address(&self, service: &Service, port: Port) -> SocketAddr {
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, port.0));
+        let places = self.known.get(service).into_iter().flat_map(|known| &known.places);
+        let own: Vec<SocketAddr> = places
+            .filter_map(|place| match place {
+                Place::Tcp(address) if address.port() == port.0 => Some(*address),
+                Place::Tcp(_) | Place::Unix(_) => None,
+            })
+            .map(reachable)
+            .collect();
+        let best = own.iter().find(|a| a.is_ipv4() && a.ip().is_loopback()).or_else(|| own.first());
+        best.copied().unwrap_or(loopback)
+    }
+
+    /// Where a start of the unit will want to listen: where it did last, else the ports of its own heartbeats.
+    pub(super) fn places(&self, service: &Service, settings: &Settings) -> Vec<Place> {
+        let known = self.known.get(service).map(|known| &known.places).filter(|places| !places.is_empty());
+        if let Some(places) = known {
+            return places.iter().cloned().collect();
+        }
+        let connects = settings.services.get(service).into_iter().flat_map(|watched| &watched.connects);
+        let own = connects.filter(|(connect, port)| *connect == Connect::Own && *port != 0);
+        own.map(|(_, port)| Place::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port)))).collect()
+    }
+
+    /// The services whose listeners the heartbeats of this one connect to.
+    pub(super) fn fronts(&self, service: &Service, watched: &Watched) -> BTreeSet<Service> {
+        let asked = watched.connects.iter().filter_map(|(connect, port)| match connect {
+            Connect::Own => Some(Place::Tcp(self.address(service, Port(*port)))),
+            Connect::Address(address) => Some(Place::Tcp(*address)),
+            Connect::Unix(path) => Some(Place::Unix(path.clone())),
+            Connect::Dns => None,
+        });
+        let owners = asked.flat_map(|place| {
+            let behind = move |listener: &&Listener| serves(&listener.place, &place);
+            self.listeners.iter().filter(behind).filter_map(|l| self.of_cgroup(l.cgroup?))
+        });
+        owners.filter(|owner| owner != service).collect()
+    }
+}
+
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// Whether a connection to `asked` ends at `listener`.
+fn serves(listener: &Place, asked: &Place) -> bool {
+    match (listener, asked) {
+        (Place::Tcp(l), Place::Tcp(a)) => {
+            l.port() == a.port()
+                && (l.ip() == a.ip()
+                    || (l.ip().is_unspecified() && (l.is_ipv4() == a.is_ipv4() || l.is_ipv6())))
+        }
+        (Place::Unix(l), Place::Unix(a)) => l == a,
+        (Place::Tcp(_), Place::Unix(_)) | (Place::Unix(_), Place::Tcp(_)) => false,
+    }
+}
