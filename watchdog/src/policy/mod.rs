@@ -1,6 +1,281 @@
 //! Pure. What to do about one service and about the host: state machine, budgets, dependencies, intent.
+//!
+//! ```text
+//!            first word of systemd                    good heartbeat
+//!   New ───────────────────────────▶ Proving ───────────────────────────▶ Up
+//!    │ inactive, absent                 ▲  ▲                              │ │
+//!    ▼                                  │  │ job done, unit active        │ │ the unit ends, or its main process
+//!   Down ◀── operator's stop, clean end │  │                   dead, told │ ▼
+//!    │                                  │  │                   `failures` │ Ending ── systemd starts it again ──▶ Proving
+//!    └── started by another hand ───────┘  │                      times   │ │ an end that `restart.on` acts upon
+//!                                          │                              ▼ ▼
+//!                                        Acting ◀── nothing holds ──── decide ── backoff, budget, dependency … ──▶ Holding
+//!                                          │                             ▲                                          │
+//!                                          └── failed, refused ──────────┴──────── asked again, still dead ─────────┘
+//! ```
+//!
+//! Invariants: no restart without a failed heartbeat or the end of the unit in the same incident; one job of ours at a time per
+//! unit; an order is for one incarnation; an operator's stop stands until another hand starts the unit; every stage but
+//! `Down` has a deadline. Deliberately absent: any I/O; what must be known is ordered (`Order::Look`) and comes as a fact.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod beat;
+mod cause;
+mod incident;
+mod keeper;
+mod seed;
 mod settings;
+#[cfg(test)]
+mod tests;
+mod tries;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
 
 pub use settings::{Dependency, Gates, Guard, Host, Pulse, Settings};
+
+use self::{
+    keeper::{Brief, Desk, Keeper},
+    seed::Seed,
+    tries::HostTries,
+};
+use crate::model::{
+    Answer, Command, Fact, Job, Mono, Order, OrderId, Outcome, Service, Suspicion, Unit, UnitState,
+};
+
+/// Everything that the policy is told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// From the suspicion room.
+    Suspicion(Suspicion),
+    /// What systemd says of a unit.
+    Unit(Box<UnitState>),
+    /// A job of systemd's came or went.
+    Job(Job),
+    /// The heartbeats of a service connect to listeners of these.
+    Fronts {
+        /// The dependant.
+        service: Service,
+        /// The services in front of it.
+        fronts: BTreeSet<Service>,
+    },
+    /// A heartbeat ended.
+    Answer(Box<Answer>),
+    /// What became of an action.
+    Outcome(Outcome),
+    /// What a look found.
+    Fact(Fact),
+    /// From an operator.
+    Command(Command),
+    /// Other settings are in force from now on; budgets, pauses and incidents live on.
+    Settings(Box<Settings>),
+    /// It is [`Policy::wake_at`].
+    Wake,
+}
+
+/// The policy engine.
+#[derive(Clone, Debug, Serialize)]
+pub struct Policy {
+    host: Host,
+    keepers: BTreeMap<Service, Keeper>,
+    /// Every unit that systemd spoke of: those of services and those of `depends_on`.
+    units: BTreeMap<Unit, UnitState>,
+    /// What keepers know of each other.
+    briefs: BTreeMap<Service, Brief>,
+    host_tries: HostTries,
+    seed: Seed,
+    ids: Ids,
+}
+
+/// Numbers of orders and incidents.
+#[derive(Clone, Debug, Serialize)]
+struct Ids {
+    run: u32,
+    order: u64,
+    incident: u32,
+}
+
+impl Policy {
+    /// Keeps what the settings name. The seed feeds every jitter, and names the run.
+    pub fn new(now: Mono, settings: Settings, seed: u64) -> Policy {
+        let mut seed = Seed(seed);
+        let ids = Ids { run: seed.run(), order: 0, incident: 0 };
+        let mut policy = Policy {
+            host: settings.host.clone(),
+            keepers: BTreeMap::new(),
+            units: BTreeMap::new(),
+            briefs: BTreeMap::new(),
+            host_tries: HostTries::default(),
+            seed,
+            ids,
+        };
+        policy.replace(now, settings);
+        policy
+    }
+
+    /// Takes one input and says what is to be done.
+    pub fn step(&mut self, now: Mono, input: Input) -> Vec<Order> {
+        let mut orders = Vec::new();
+        match input {
+            Input::Suspicion(suspicion) => {
+                let service = suspicion.service.clone();
+                self.with(now, &service, &mut orders, |keeper, desk| keeper.suspicion(desk, suspicion));
+            }
+            Input::Unit(state) => {
+                self.units.insert(state.unit.clone(), (*state).clone());
+                if let Some(service) = self.of_unit(&state.unit) {
+                    self.with(now, &service, &mut orders, |keeper, desk| keeper.unit(desk, *state));
+                }
+            }
+            Input::Job(job) => {
+                if let Some(service) = self.of_unit(&job.unit) {
+                    self.with(now, &service, &mut orders, |keeper, desk| keeper.job(desk, &job));
+                }
+            }
+            Input::Fronts { service, fronts } => {
+                self.with(now, &service, &mut orders, |keeper, _| keeper.stand_behind(fronts));
+            }
+            Input::Answer(answer) => {
+                let service = answer.service.clone();
+                self.with(now, &service, &mut orders, |keeper, desk| keeper.answer(desk, &answer));
+            }
+            Input::Outcome(outcome) => {
+                let service = outcome.service.clone();
+                self.with(now, &service, &mut orders, |keeper, desk| keeper.outcome(desk, &outcome));
+            }
+            Input::Fact(fact) => {
+                let service = fact.service.clone();
+                self.with(now, &service, &mut orders, |keeper, desk| keeper.fact(desk, fact));
+            }
+            Input::Command(Command::Pause { service, pause }) => {
+                self.with(now, &service, &mut orders, |keeper, _| keeper.pause(Some(pause)));
+            }
+            Input::Command(Command::Resume { service }) => {
+                self.with(now, &service, &mut orders, |keeper, _| keeper.pause(None));
+            }
+            Input::Settings(settings) => self.replace(now, *settings),
+            Input::Wake => {
+                let due: Vec<Service> = self
+                    .keepers
+                    .iter()
+                    .filter(|(_, k)| k.wake_at().is_some_and(|at| at <= now))
+                    .map(|(s, _)| s.clone())
+                    .collect();
+                for service in due {
+                    self.with(now, &service, &mut orders, Keeper::wake);
+                }
+            }
+        }
+        self.settle(now, &mut orders);
+        orders
+    }
+
+    /// When it wants to be woken; `None`: only by an input.
+    pub fn wake_at(&self) -> Option<Mono> {
+        self.keepers.values().filter_map(Keeper::wake_at).min()
+    }
+
+    /// The units that must be watched: those of services, and those of `depends_on`.
+    pub fn units(&self) -> BTreeSet<Unit> {
+        let own = self.keepers.values().map(|k| k.guard.unit.clone());
+        let needed = self.keepers.values().flat_map(|k| &k.guard.depends_on);
+        let needed = needed.filter_map(|dependency| match dependency {
+            Dependency::Unit(unit) => Some(unit.clone()),
+            Dependency::Service(_) => None,
+        });
+        own.chain(needed).collect()
+    }
+
+    /// One line per service for people: its stage, in a word or two.
+    pub fn stages(&self) -> BTreeMap<Service, &'static str> {
+        self.keepers.iter().map(|(service, keeper)| (service.clone(), keeper.stage())).collect()
+    }
+
+    fn of_unit(&self, unit: &Unit) -> Option<Service> {
+        self.keepers.iter().find(|(_, keeper)| keeper.guard.unit == *unit).map(|(service, _)| service.clone())
+    }
+
+    fn replace(&mut self, now: Mono, settings: Settings) {
+        self.keepers.retain(|service, keeper| {
+            settings.services.get(service).is_some_and(|guard| guard.unit == keeper.guard.unit)
+        });
+        self.briefs.retain(|service, _| settings.services.contains_key(service));
+        self.host = settings.host;
+        for (service, guard) in settings.services {
+            match self.keepers.get_mut(&service) {
+                Some(keeper) => keeper.replace(now, guard, &mut self.seed),
+                None => {
+                    let keeper = Keeper::new(now, service.clone(), guard, &mut self.seed);
+                    self.keepers.insert(service, keeper);
+                }
+            }
+        }
+    }
+
+    /// Lets one keeper work, then those whose word it asked for.
+    fn with(
+        &mut self,
+        now: Mono,
+        service: &Service,
+        orders: &mut Vec<Order>,
+        work: impl FnOnce(&mut Keeper, &mut Desk<'_>),
+    ) {
+        let asked = self.visit(now, service, orders, work);
+        for other in asked {
+            self.visit(now, &other, orders, Keeper::ask_now);
+        }
+    }
+
+    fn visit(
+        &mut self,
+        now: Mono,
+        service: &Service,
+        orders: &mut Vec<Order>,
+        work: impl FnOnce(&mut Keeper, &mut Desk<'_>),
+    ) -> BTreeSet<Service> {
+        let Some(keeper) = self.keepers.get_mut(service) else { return BTreeSet::new() };
+        let mut desk = Desk {
+            now,
+            orders,
+            ids: &mut self.ids,
+            seed: &mut self.seed,
+            host: &self.host,
+            host_tries: &mut self.host_tries,
+            briefs: &self.briefs,
+            units: &self.units,
+            ask: BTreeSet::new(),
+        };
+        work(keeper, &mut desk);
+        keeper.pump(&mut desk);
+        let asked = desk.ask;
+        self.briefs.insert(service.clone(), keeper.brief(now));
+        asked
+    }
+
+    /// Lets those who wait for others look again, until nobody moves.
+    fn settle(&mut self, now: Mono, orders: &mut Vec<Order>) {
+        for _ in 0..=self.keepers.len() {
+            let waiting: Vec<Service> = self
+                .keepers
+                .iter()
+                .filter(|(_, keeper)| keeper.waits_for_others())
+                .map(|(service, _)| service.clone())
+                .collect();
+            let before = orders.len();
+            for service in waiting {
+                self.with(now, &service, orders, Keeper::settle);
+            }
+            if orders.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+impl Ids {
+    fn order(&mut self) -> OrderId {
+        self.order += 1;
+        OrderId(self.order)
+    }
+}

@@ -1,0 +1,204 @@
+use std::{collections::BTreeSet, time::Duration};
+
+use serde::Serialize;
+
+use super::{seed::Seed, settings::Pulse};
+use crate::model::{Mono, OnFailure, OrderId, Verdict};
+
+/// Between two probes of a unit that was just started; doubled up to the longest.
+const PROBE_FIRST: Duration = Duration::from_millis(10);
+const PROBE_LONGEST: Duration = Duration::from_millis(500);
+/// Asked again after an unknown verdict: `retry_after`, doubled up to this.
+const UNKNOWN_LONGEST: Duration = Duration::from_secs(10);
+/// So many unknowns in a row, or so long, raise an alert.
+const UNKNOWN_ALERT: u32 = 5;
+const UNKNOWN_ALERT_AFTER: Duration = Duration::from_secs(120);
+
+/// One heartbeat of a service: when it is asked, and what its answers add up to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Beat {
+    pub(super) pulse: Pulse,
+    /// The next backstop.
+    due: Mono,
+    round: Option<Round>,
+    /// The last time it answered as it should.
+    pub(super) alive_at: Option<Mono>,
+    /// The last round's verdict.
+    pub(super) verdict: Option<Verdict>,
+    unknowns: u32,
+    unknown_since: Option<Mono>,
+    unknown_told: bool,
+}
+
+/// A question that is not answered yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Round {
+    kind: Kind,
+    asked: BTreeSet<OrderId>,
+    dead: u32,
+    next: Option<Mono>,
+    pause: Duration,
+}
+
+/// What a round is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum Kind {
+    /// Is it dead? `failures` in a row say so; each is asked `retry_after` the one before, though that still waits.
+    Confirm,
+    /// Is it back? One after the other, faster at first, until one is good.
+    Probe,
+    /// Is it well again by itself? Asked at `every_in_use` while a restart waits.
+    Linger,
+}
+
+/// What an answer changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Nothing is decided yet, or it was an answer to an old question.
+    Open,
+    /// It answers as it should.
+    Alive,
+    /// `failures` in a row.
+    Dead,
+    /// Unknown for so long that someone must hear of it.
+    UnknownForLong,
+}
+
+impl Beat {
+    pub(super) fn new(pulse: Pulse, now: Mono, seed: &mut Seed) -> Beat {
+        let due = now + seed.below(pulse.every);
+        Beat {
+            pulse,
+            due,
+            round: None,
+            alive_at: None,
+            verdict: None,
+            unknowns: 0,
+            unknown_since: None,
+            unknown_told: false,
+        }
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        self.pulse.on_failure == OnFailure::Off
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        self.round.is_some()
+    }
+
+    /// The round on its way, or the last one, says that it is not well.
+    pub(super) fn is_sick(&self) -> bool {
+        self.round.as_ref().is_some_and(|round| round.dead > 0) || self.verdict == Some(Verdict::Dead)
+    }
+
+    pub(super) fn is_probing(&self) -> bool {
+        self.round.as_ref().is_some_and(|round| round.kind == Kind::Probe)
+    }
+
+    /// Begins a round, unless one of this kind is on its way.
+    pub(super) fn begin(&mut self, now: Mono, kind: Kind) {
+        if self.is_off() || self.round.as_ref().is_some_and(|round| round.kind == kind) {
+            return;
+        }
+        let pause = match kind {
+            Kind::Confirm => self.pulse.retry_after,
+            Kind::Probe => PROBE_FIRST,
+            Kind::Linger => self.pulse.every_in_use,
+        };
+        let first = match kind {
+            Kind::Confirm | Kind::Probe => now,
+            Kind::Linger => now + pause,
+        };
+        self.round = Some(Round { kind, asked: BTreeSet::new(), dead: 0, next: Some(first), pause });
+    }
+
+    /// Nothing is asked any more; answers on their way are dropped.
+    pub(super) fn stop(&mut self) {
+        self.round = None;
+    }
+
+    pub(super) fn wake_at(&self, backstop: bool) -> Option<Mono> {
+        match &self.round {
+            Some(round) => round.next,
+            None => (backstop && !self.is_off()).then_some(self.due),
+        }
+    }
+
+    /// Whether it is to be asked now, under this number.
+    pub(super) fn ask(&mut self, now: Mono, backstop: bool, seed: &mut Seed, id: OrderId) -> bool {
+        if backstop && self.round.is_none() && !self.is_off() && now >= self.due {
+            self.begin(now, Kind::Confirm);
+        }
+        let Some(round) = &mut self.round else { return false };
+        if round.next.is_none_or(|next| now < next) {
+            return false;
+        }
+        round.asked.insert(id);
+        let waiting = u32::try_from(round.asked.len()).unwrap_or(u32::MAX);
+        let more = round.kind == Kind::Confirm && round.dead + waiting < self.pulse.failures;
+        round.next = more.then(|| now + self.pulse.retry_after);
+        // spread over time: hosts that boot together do not ask together for ever
+        self.due = now + self.pulse.every * 9 / 10 + seed.below(self.pulse.every / 5);
+        true
+    }
+
+    /// Takes an answer to one of its asks.
+    pub(super) fn answer(&mut self, now: Mono, id: OrderId, verdict: Verdict) -> Told {
+        let Some(round) = &mut self.round else { return Told::Open };
+        if !round.asked.remove(&id) {
+            return Told::Open;
+        }
+        match verdict {
+            Verdict::Alive => {
+                self.round = None;
+                self.alive_at = Some(now);
+                self.known(Verdict::Alive);
+                Told::Alive
+            }
+            Verdict::Dead => {
+                round.dead += 1;
+                match round.kind {
+                    Kind::Probe => {
+                        round.next = Some(now + round.pause);
+                        round.pause = (round.pause * 2).min(PROBE_LONGEST);
+                        self.unknowns = 0;
+                        Told::Open
+                    }
+                    Kind::Linger => {
+                        round.next = Some(now + round.pause);
+                        self.unknowns = 0;
+                        Told::Open
+                    }
+                    Kind::Confirm if round.dead >= self.pulse.failures => {
+                        self.round = None;
+                        self.known(Verdict::Dead);
+                        Told::Dead
+                    }
+                    Kind::Confirm => Told::Open, // the next ask has its time already
+                }
+            }
+            Verdict::Unknown => {
+                self.unknowns += 1;
+                let since = *self.unknown_since.get_or_insert(now);
+                let pause = round.pause.max(self.pulse.retry_after);
+                round.next = Some(round.next.map_or(now + pause, |next| next.min(now + pause)));
+                round.pause = (pause * 2).min(UNKNOWN_LONGEST);
+                let long = self.unknowns >= UNKNOWN_ALERT || now.since(since) >= UNKNOWN_ALERT_AFTER;
+                if long && !self.unknown_told {
+                    self.unknown_told = true;
+                    self.verdict = Some(Verdict::Unknown);
+                    return Told::UnknownForLong;
+                }
+                Told::Open
+            }
+        }
+    }
+
+    fn known(&mut self, verdict: Verdict) {
+        self.verdict = Some(verdict);
+        self.unknowns = 0;
+        self.unknown_since = None;
+        self.unknown_told = false;
+    }
+}

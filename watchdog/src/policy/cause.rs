@@ -1,0 +1,63 @@
+use serde::Serialize;
+
+use crate::model::{Cause, RestartOn, UnitState};
+
+/// How a unit ended: the classes of systemd's table of Restart=.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Class {
+    /// Exit code 0, SIGHUP, SIGINT, SIGTERM, SIGPIPE, or one of SuccessExitStatus=.
+    Clean,
+    /// Any other exit code.
+    UncleanCode,
+    /// Any other signal.
+    UncleanSignal,
+    /// A start, stop or run took longer than systemd allows.
+    Timeout,
+    /// WatchdogSec= was missed.
+    Watchdog,
+}
+
+const CLEAN_SIGNALS: [u8; 4] = [1, 2, 13, 15]; // HUP, INT, PIPE, TERM
+
+/// The class of an end. Clean and unclean ends are told by how the main process ended, which the kernel knows, for `Result=` is
+/// not the cause of death: an ExecStop= that fails because the main process is gone turns a clean end into `exit-code`.
+/// Time-outs are told by `Result=` alone: the kernel sees only the signal that systemd sent.
+pub(super) fn class(unit: &UnitState, seen: Option<Cause>) -> Class {
+    match unit.result.as_str() {
+        "timeout" => return Class::Timeout,
+        "watchdog" => return Class::Watchdog,
+        _ => {}
+    }
+    match seen.or(unit.main_ended) {
+        Some(Cause::Code(0)) => Class::Clean,
+        Some(Cause::Code(code)) if unit.success_codes.contains(&code) => Class::Clean,
+        Some(Cause::Code(_)) => Class::UncleanCode,
+        Some(Cause::Signal { signal, core: false })
+            if CLEAN_SIGNALS.contains(&signal) || unit.success_signals.contains(&signal) =>
+        {
+            Class::Clean
+        }
+        Some(Cause::Signal { .. }) => Class::UncleanSignal,
+        None if unit.result == "success" => Class::Clean,
+        None => Class::UncleanCode,
+    }
+}
+
+/// Whether `Restart=` (systemd's or ours) acts on an end of this class.
+pub(super) fn acts(on: RestartOn, class: Class) -> bool {
+    match on {
+        RestartOn::No => false,
+        RestartOn::Always => true,
+        RestartOn::OnSuccess => class == Class::Clean,
+        RestartOn::OnFailure => class != Class::Clean,
+        RestartOn::OnAbnormal => matches!(class, Class::UncleanSignal | Class::Timeout | Class::Watchdog),
+        RestartOn::OnAbort => class == Class::UncleanSignal,
+        RestartOn::OnWatchdog => class == Class::Watchdog,
+    }
+}
+
+/// Whether systemd will start the unit again by itself.
+pub(super) fn systemd_acts(unit: &UnitState, class: Class) -> bool {
+    unit.result != "start-limit-hit" && acts(unit.restart, class)
+}

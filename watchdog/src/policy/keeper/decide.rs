@@ -1,0 +1,253 @@
+//! From a verdict or an end to an order, or to a hold with a reason and an end.
+
+use std::time::Duration;
+
+use super::{Desk, Hold, Holding, Keeper, Kind, Plan, Stage, acting::Acting, words};
+use crate::{
+    model::{Action, Decision, FileState, Holder, IncidentEnd, LoadState, Mono, OrderId, Question},
+    policy::{settings::Dependency, tries::Room},
+};
+
+/// A hold that depends on others is looked at again after this, whatever they say.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// How old a verdict may be to act on; an older one is asked for again first.
+const FRESH: Duration = Duration::from_secs(5);
+/// Who holds the ports is known in microseconds; a start waits no longer than this for it.
+const HOLDERS: Duration = Duration::from_millis(500);
+
+impl Keeper {
+    /// Something must be done: now, or when nothing holds it any more.
+    pub(super) fn decide(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
+        let known = desk.now;
+        self.open(desk, known);
+        match self.held(desk, plan) {
+            Some((hold, until)) => self.hold(desk, Holding { plan, rule, hold, until, known }),
+            None => match plan {
+                Plan::Restart => self.act(desk, plan, rule),
+                Plan::Start => {
+                    let order = self.look(desk, Question::Holders);
+                    self.stage = Stage::Checking { plan, rule, order, until: known + HOLDERS };
+                }
+            },
+        }
+    }
+
+    /// Who holds the ports that a start needs.
+    pub(super) fn holders(&mut self, desk: &mut Desk<'_>, order: OrderId, holders: &[Holder]) {
+        let Stage::Checking { plan, rule, order: asked, .. } = &self.stage else { return };
+        if *asked != order {
+            return;
+        }
+        let (plan, rule) = (*plan, rule.clone());
+        if let Some(hold) = self.held_by_unit() {
+            let until = desk.now + ASK_AGAIN;
+            self.hold(desk, Holding { plan, rule, hold, until, known: desk.now });
+            return;
+        }
+        let own = self.cgroup;
+        match holders.iter().find(|holder| holder.cgroup.is_none() || holder.cgroup != own) {
+            Some(holder) => {
+                let by = words::holder(holder);
+                let until = desk.now + ASK_AGAIN;
+                self.alert(desk, format!("not started: {by}; stop that program, or give it to the unit"));
+                self.hold(desk, Holding { plan, rule, hold: Hold::PortHeld { by }, until, known: desk.now });
+            }
+            None => self.act(desk, plan, rule),
+        }
+    }
+
+    /// Orders it.
+    pub(super) fn act(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
+        let incident = self.open(desk, desk.now);
+        self.tries.charge(desk.now, &self.guard, desk.seed);
+        desk.host_tries.charge(desk.now);
+        let reset = self.unit.as_ref().is_some_and(|unit| {
+            unit.result == "start-limit-hit"
+                || self.tries.start_limit_near(desk.now, unit.start_limit_burst, unit.start_limit_interval)
+        });
+        let action = match plan {
+            Plan::Restart => Action::Restart { reset },
+            Plan::Start => Action::Start { reset },
+        };
+        self.step(desk.now, format!("{}: {rule}", words::action(action)));
+        if let Some(incident) = &mut self.incident {
+            incident.restarts += 1;
+        }
+        self.tell(desk, Some(incident), Decision::Act { action, rule: rule.clone(), observed_only: false });
+        let order = self.order(desk, incident, action);
+        self.quiet_beats();
+        self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
+    }
+
+    /// It waits, with its reason and an end.
+    pub(super) fn hold(&mut self, desk: &mut Desk<'_>, holding: Holding) {
+        let again = match &self.stage {
+            Stage::Holding(before) => before.hold == holding.hold && before.plan == holding.plan,
+            Stage::New
+            | Stage::Down
+            | Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Checking { .. }
+            | Stage::Acting(_)
+            | Stage::Proving { .. } => false,
+        };
+        if !again {
+            self.step(desk.now, format!("held: {}", words::hold(&holding.hold)));
+            let incident = self.incident.as_ref().map(|incident| incident.id);
+            if holding.hold == Hold::Observe {
+                let action = match holding.plan {
+                    Plan::Restart => Action::Restart { reset: false },
+                    Plan::Start => Action::Start { reset: false },
+                };
+                let rule = holding.rule.clone();
+                self.tell(desk, incident, Decision::Act { action, rule, observed_only: true });
+            }
+            self.tell(desk, incident, Decision::Hold { hold: holding.hold.clone(), until: holding.until });
+        }
+        let quarantined = holding.hold == Hold::Quarantine && self.tries.quarantine();
+        if holding.plan == Plan::Restart && !self.beats.iter().any(super::Beat::is_asking) {
+            self.begin(desk.now, Kind::Linger);
+        }
+        let rule = holding.rule.clone();
+        self.stage = Stage::Holding(holding);
+        if quarantined {
+            let budget = format!("{} restarts within {:?} did not help", self.guard.burst, self.guard.within);
+            self.alert(desk, format!("quarantined: {budget} ({rule}); it is still watched and tried again, more and more seldom"));
+            self.end_incident(desk, IncidentEnd::Quarantined);
+        }
+    }
+
+    /// A hold's time is over: what is fresh is decided again, what is old is asked again.
+    pub(super) fn release(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Holding(holding) = &self.stage else { return };
+        let (plan, rule, known) = (holding.plan, holding.rule.clone(), holding.known);
+        match plan {
+            Plan::Start => self.decide(desk, plan, rule),
+            Plan::Restart if desk.now.since(known) < FRESH => self.decide(desk, plan, rule),
+            Plan::Restart => {
+                self.open(desk, desk.now);
+                self.step(desk.now, "asked again before anything is done");
+                self.stage = Stage::Up;
+                self.quiet_beats();
+                self.begin(desk.now, Kind::Confirm);
+                desk.ask.extend(self.leans_on());
+            }
+        }
+    }
+
+    /// Whether this one waits for something that others may have changed.
+    pub(in crate::policy) fn waits_for_others(&self) -> bool {
+        match &self.stage {
+            Stage::Holding(holding) => match holding.hold {
+                Hold::Concurrency
+                | Hold::Dependency { .. }
+                | Hold::ForeignJob { .. }
+                | Hold::Pause
+                | Hold::Disabled
+                | Hold::Observe => true,
+                Hold::Backoff
+                | Hold::Quarantine
+                | Hold::HostBudget
+                | Hold::PortHeld { .. }
+                | Hold::Systemd => false,
+            },
+            Stage::New
+            | Stage::Down
+            | Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Checking { .. }
+            | Stage::Acting(_)
+            | Stage::Proving { .. } => false,
+        }
+    }
+
+    /// Others may have changed: goes on if nothing of that kind holds it any more.
+    pub(in crate::policy) fn settle(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Holding(holding) = &self.stage else { return };
+        let (plan, hold) = (holding.plan, holding.hold.clone());
+        match self.held(desk, plan) {
+            Some((now, _)) if std::mem::discriminant(&now) == std::mem::discriminant(&hold) => {}
+            Some(_) | None => self.release(desk),
+        }
+    }
+
+    /// Services and fronts that this one needs.
+    pub(super) fn leans_on(&self) -> impl Iterator<Item = super::Service> {
+        let named = self.guard.depends_on.iter().filter_map(|dependency| match dependency {
+            Dependency::Service(service) => Some(service.clone()),
+            Dependency::Unit(_) => None,
+        });
+        named.chain(self.fronts.iter().cloned())
+    }
+
+    /// The first thing that stands against a plan, and when to look again at the latest.
+    fn held(&mut self, desk: &mut Desk<'_>, plan: Plan) -> Option<(Hold, Mono)> {
+        let later = desk.now + ASK_AGAIN;
+        if let Some(pause) = &self.pause {
+            return Some((Hold::Pause, pause.until));
+        }
+        if desk.host.observe {
+            return Some((Hold::Observe, later));
+        }
+        if let Some(unit) = &self.unit {
+            let off = unit.load == LoadState::Masked
+                || matches!(unit.file, FileState::Disabled | FileState::Masked);
+            if self.guard.only_if_enabled && off {
+                return Some((Hold::Disabled, later));
+            }
+        }
+        if let Some(hold) = self.held_by_unit() {
+            return Some((hold, later));
+        }
+        if let Some(on) = self.failing_dependency(desk, plan) {
+            return Some((Hold::Dependency { on }, later));
+        }
+        match self.tries.room(desk.now, &self.guard) {
+            Room::Now => {}
+            Room::Backoff(until) => return Some((Hold::Backoff, until)),
+            Room::Spent(until) => return Some((Hold::Quarantine, until)),
+        }
+        if let Some(until) = desk.host_tries.room(desk.now, desk.host.restarts, desk.host.within) {
+            return Some((Hold::HostBudget, until));
+        }
+        if plan == Plan::Restart {
+            let others = desk.briefs.iter().filter(|(service, _)| **service != self.service);
+            let busy: Vec<Mono> = others
+                .filter_map(|(_, brief)| brief.restarting_until.filter(|until| *until > desk.now))
+                .collect();
+            if busy.len() >= desk.host.concurrent_restarts as usize {
+                return Some((Hold::Concurrency, busy.iter().copied().min().unwrap_or(later).min(later)));
+            }
+        }
+        None
+    }
+
+    /// What this one needs and is failing. A front end holds only a restart that its own port's heartbeat asks for, and must
+    /// have answered since the incident began: it and not this one may be what is sick.
+    fn failing_dependency(&self, desk: &Desk<'_>, plan: Plan) -> Option<String> {
+        for dependency in &self.guard.depends_on {
+            match dependency {
+                Dependency::Service(service) => {
+                    if desk.briefs.get(service).is_some_and(|brief| brief.failing) {
+                        return Some(service.to_string());
+                    }
+                }
+                Dependency::Unit(unit) => {
+                    if desk.units.get(unit).is_some_and(|state| !state.active.is_up()) {
+                        return Some(unit.to_string());
+                    }
+                }
+            }
+        }
+        if plan == Plan::Start {
+            return None;
+        }
+        let began = self.incident.as_ref().map_or(desk.now, |incident| incident.began);
+        let unwell = |service: &&super::Service| {
+            desk.briefs.get(*service).is_some_and(|brief| {
+                brief.failing || (brief.asking && brief.asked && brief.alive_at.is_none_or(|at| at < began))
+            })
+        };
+        self.fronts.iter().find(unwell).map(ToString::to_string)
+    }
+}

@@ -1,0 +1,302 @@
+//! What a state of the unit, or a job on it, means for the service.
+
+use super::{Decision, Desk, Hold, IncidentEnd, Keeper, Kind, Plan, REAP, Stage, UnitState, words};
+use crate::{
+    model::{ActiveState, Job, JobResult, JobStep, LoadState},
+    policy::cause::{self, Class},
+};
+
+/// A unit may be on its way somewhere for this long beyond its own time-outs before someone is told.
+const ENDING_TOLD_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
+
+impl Keeper {
+    /// A state of the unit, from a signal, a reconciliation, or a look.
+    pub(in crate::policy) fn unit(&mut self, desk: &mut Desk<'_>, state: UnitState) {
+        let first = self.unit.is_none();
+        let restarted_by_systemd = self.unit.as_ref().is_some_and(|before| state.restarts > before.restarts);
+        let (active, load) = (state.active, state.load);
+        if let Some(job) = state.job.filter(|job| !self.is_ours(job.id)) {
+            self.foreign.insert(job.id);
+        }
+        let another_run = state.incarnation.is_some()
+            && state.incarnation != self.incarnation
+            && (active.is_up() || matches!(active, ActiveState::Activating));
+        let incarnation = state.incarnation;
+        self.cgroup = state.cgroup.or(self.cgroup);
+        self.unit = Some(state);
+        if first {
+            self.incarnation = incarnation;
+            self.first_sight(desk, active, load);
+            return;
+        }
+        if another_run {
+            self.another_run(desk, incarnation, active, restarted_by_systemd);
+        }
+        if self.is_acting() {
+            self.acting_unit(desk);
+        } else {
+            self.judge(desk);
+        }
+    }
+
+    /// A job came or went.
+    pub(in crate::policy) fn job(&mut self, desk: &mut Desk<'_>, job: &Job) {
+        if self.acting_job(desk, job) {
+            return;
+        }
+        match job.step {
+            JobStep::New(_) => {
+                self.foreign.insert(job.id);
+            }
+            JobStep::Removed { result, active } => {
+                self.foreign.remove(&job.id);
+                if result == JobResult::Done && active.is_down() {
+                    self.stopped_by_other(desk);
+                } else if let Some(unit) = &mut self.unit {
+                    unit.active = active;
+                    unit.job = None;
+                    self.judge(desk);
+                }
+            }
+        }
+    }
+
+    /// A job that is not ours left the unit down: an operator's stop, also of a unit that had failed ("leave it down").
+    pub(super) fn stopped_by_other(&mut self, desk: &mut Desk<'_>) {
+        self.stopped = true;
+        self.quiet_beats();
+        self.exit = None;
+        let why = "stopped on request (a stop that watchdog did not order)".to_owned();
+        self.stand_down(desk, why);
+    }
+
+    /// The incident ends without an action, and the unit is left as it is.
+    pub(super) fn stand_down(&mut self, desk: &mut Desk<'_>, why: String) {
+        self.quiet_beats();
+        self.stage = Stage::Down;
+        let seen = self.exit.take();
+        let cause = seen.as_ref().map(|(exit, _)| exit.cause);
+        let sent = seen.and_then(|(_, sent)| sent);
+        self.step(desk.now, format!("left alone: {why}"));
+        let incident = self.incident.as_ref().map(|incident| incident.id);
+        self.tell(desk, incident, Decision::LeaveAlone { why, cause, sent });
+        self.end_incident(desk, IncidentEnd::StoodDown);
+    }
+
+    /// Decides anew from what is known of the unit, unless a job of ours is on its way.
+    pub(super) fn judge(&mut self, desk: &mut Desk<'_>) {
+        let Some(unit) = &self.unit else { return };
+        let (active, load, foreign) = (unit.active, unit.load, !self.foreign.is_empty());
+        let auto_restart = unit.sub.starts_with("auto-restart");
+        match active {
+            ActiveState::Active | ActiveState::Reloading => self.judge_up(desk),
+            ActiveState::Activating if auto_restart => {
+                if !matches!(self.stage, Stage::Ending { .. }) {
+                    self.open(desk, desk.now);
+                    self.ending(desk.now);
+                }
+                self.told_of_auto_restart(desk);
+            }
+            ActiveState::Activating => match &self.stage {
+                Stage::Ending { .. } => {}
+                Stage::New
+                | Stage::Down
+                | Stage::Up
+                | Stage::Checking { .. }
+                | Stage::Holding(_)
+                | Stage::Acting(_)
+                | Stage::Proving { .. } => self.ending(desk.now),
+            },
+            ActiveState::Deactivating | ActiveState::Maintenance if foreign => self.ending(desk.now),
+            ActiveState::Inactive | ActiveState::Failed if foreign => {
+                if !matches!(self.stage, Stage::Down) {
+                    self.ending(desk.now);
+                }
+            }
+            ActiveState::Deactivating | ActiveState::Maintenance => self.judge_end(desk, true),
+            ActiveState::Inactive | ActiveState::Failed if load == LoadState::NotFound => {
+                if !matches!(self.stage, Stage::Down) {
+                    self.alert(desk, format!("the unit {} is gone", self.guard.unit));
+                    self.stand_down(desk, "the unit is not there any more".to_owned());
+                }
+            }
+            ActiveState::Inactive | ActiveState::Failed => self.judge_end(desk, false),
+        }
+    }
+
+    fn judge_up(&mut self, desk: &mut Desk<'_>) {
+        match &self.stage {
+            Stage::Ending { since, .. } if desk.now.since(*since) >= REAP => {
+                // systemd holds it for alive: then a heartbeat says what it is
+                self.stage = Stage::Up;
+                self.begin(desk.now, Kind::Confirm);
+                self.calm();
+            }
+            Stage::Down | Stage::Checking { .. } => self.prove(desk),
+            Stage::Holding(holding) if holding.plan == Plan::Start => self.prove(desk),
+            Stage::New
+            | Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Holding(_)
+            | Stage::Acting(_)
+            | Stage::Proving { .. } => {}
+        }
+    }
+
+    /// The unit has ended, or is ending by itself.
+    fn judge_end(&mut self, desk: &mut Desk<'_>, on_its_way: bool) {
+        match &self.stage {
+            Stage::Down | Stage::New | Stage::Checking { .. } | Stage::Acting(_) => return,
+            Stage::Holding(holding) if holding.plan == Plan::Start => return,
+            Stage::Up | Stage::Ending { .. } | Stage::Proving { .. } | Stage::Holding(_) => {}
+        }
+        if self.stopped {
+            self.stand_down(desk, "stopped on request".to_owned());
+            return;
+        }
+        self.ended(desk, on_its_way);
+    }
+
+    /// The end of the unit, with no job behind it: `restart.on` decides, after systemd's own Restart=.
+    fn ended(&mut self, desk: &mut Desk<'_>, on_its_way: bool) {
+        let Some(unit) = &self.unit else { return };
+        let class = cause::class(unit, self.exit.as_ref().map(|(exit, _)| exit.cause));
+        let systemd_acts = cause::systemd_acts(unit, class);
+        let told = words::ended(unit, class, self.exit.as_ref());
+        let starts_by_socket = unit.socket_activated && class == Class::Clean;
+        let cause_unknown = self.exit.is_none() && unit.main_ended.is_none();
+        let (waits, since) = match &self.stage {
+            Stage::Ending { since, .. } => (true, *since),
+            Stage::New
+            | Stage::Down
+            | Stage::Up
+            | Stage::Checking { .. }
+            | Stage::Holding(_)
+            | Stage::Acting(_)
+            | Stage::Proving { .. } => (false, desk.now),
+        };
+        self.open(desk, desk.now);
+        self.tries.sick(desk.now, &self.guard);
+        if on_its_way && (systemd_acts || cause_unknown) {
+            self.ending(desk.now);
+            return;
+        }
+        if systemd_acts && desk.now.since(since) < REAP {
+            // it says that it will, though it rests: it is given a moment, then it is our turn
+            if !waits {
+                self.step(desk.now, format!("{told}; its own Restart= acts first"));
+            }
+            self.ending(desk.now);
+            return;
+        }
+        self.step(desk.now, told.clone());
+        if starts_by_socket {
+            self.stand_down(desk, "it ended cleanly and waits for a client at its socket".to_owned());
+            return;
+        }
+        if !cause::acts(self.guard.on, class) {
+            let on = words::restart_on(self.guard.on);
+            self.alert(desk, format!("{told}; restart.on = \"{on}\" does not act on that, so it stays down"));
+            self.stand_down(desk, format!("{told}; restart.on = \"{on}\""));
+            return;
+        }
+        self.quiet_beats();
+        self.decide(desk, Plan::Start, told);
+    }
+
+    /// Watchdog (or this service's configuration) is new: what is there is taken as it is.
+    fn first_sight(&mut self, desk: &mut Desk<'_>, active: ActiveState, load: LoadState) {
+        match active {
+            ActiveState::Active | ActiveState::Reloading => self.prove(desk),
+            ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
+                self.ending(desk.now)
+            }
+            ActiveState::Failed if load != LoadState::NotFound => {
+                self.ending(desk.now);
+                self.judge(desk);
+            }
+            ActiveState::Inactive | ActiveState::Failed => {
+                self.stage = Stage::Down;
+                let unit = &self.guard.unit;
+                if load == LoadState::NotFound {
+                    self.alert(desk, format!("there is no unit {unit}: it is watched as soon as it appears"));
+                } else if !self.unit.as_ref().is_some_and(|unit| unit.socket_activated) {
+                    let why = format!("{unit} is not running, and was not when watchdog first saw it");
+                    self.tell(desk, None, Decision::LeaveAlone { why, cause: None, sent: None });
+                }
+            }
+        }
+    }
+
+    /// Another incarnation runs: what was known of the last one is over.
+    fn another_run(
+        &mut self,
+        desk: &mut Desk<'_>,
+        incarnation: Option<super::Incarnation>,
+        active: ActiveState,
+        by_systemd: bool,
+    ) {
+        self.incarnation = incarnation;
+        self.tries.started(desk.now);
+        self.exit = None;
+        if self.is_acting() {
+            return;
+        }
+        self.stopped = false;
+        self.other_hand = !by_systemd;
+        let by = if by_systemd { "by its own Restart=" } else { "by another hand" };
+        self.step(desk.now, format!("started again {by}"));
+        if active.is_up() {
+            self.prove(desk);
+        } else {
+            self.ending(desk.now);
+        }
+    }
+
+    /// It runs; a good heartbeat proves it.
+    pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
+        self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
+        self.quiet_beats();
+        if self.has_heartbeat() {
+            self.begin(desk.now, Kind::Probe);
+        } else {
+            self.recovered(desk, "the unit is active (it has no heartbeat)".to_owned());
+        }
+    }
+
+    /// A unit that is on its way for very long is told once.
+    pub(super) fn still_ending(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Ending { since, told, .. } = &mut self.stage else { return };
+        let unit = self.unit.as_ref();
+        let allowed = ENDING_TOLD_AFTER + unit.and_then(|u| u.stop_timeout).unwrap_or_default();
+        if *told || desk.now.since(*since) < allowed {
+            return;
+        }
+        *told = true;
+        let state = unit.map_or_else(String::new, |u| format!("{:?} ({})", u.active, u.sub));
+        self.alert(desk, format!("the unit has been {state} for {:?}: look at `systemctl status`", allowed));
+    }
+
+    fn is_ours(&self, job: u32) -> bool {
+        self.own_jobs.contains(&job) || matches!(&self.stage, Stage::Acting(acting) if acting.job.is_none())
+    }
+
+    /// systemd restarts it by itself; told once per incident and run.
+    fn told_of_auto_restart(&mut self, desk: &mut Desk<'_>) {
+        let Some(unit) = &self.unit else { return };
+        let class = cause::class(unit, self.exit.as_ref().map(|(exit, _)| exit.cause));
+        let told = words::ended(unit, class, self.exit.as_ref());
+        let why =
+            format!("{told}; systemd restarts it by itself (Restart={})", words::restart_on(unit.restart));
+        let incident = self.incident.as_ref().map(|incident| incident.id);
+        let held = Decision::Hold { hold: Hold::Systemd, until: desk.now + unit.restart_pause };
+        if self.incident.as_mut().is_some_and(|incident| incident.once(desk.now, why)) {
+            self.tell(desk, incident, held);
+        }
+    }
+
+    /// What holds a plan because of the unit itself.
+    pub(super) fn held_by_unit(&self) -> Option<Hold> {
+        self.foreign.first().map(|job| Hold::ForeignJob { job: *job })
+    }
+}

@@ -1,0 +1,155 @@
+use std::{collections::VecDeque, time::Duration};
+
+use serde::Serialize;
+
+use super::{seed::Seed, settings::Guard};
+use crate::model::Mono;
+
+/// The longest pause between two tries out of quarantine.
+const QUARANTINE_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// What was tried for one service, and when the next try may come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Tries {
+    /// Restarts within the budget's time, the oldest first.
+    spent: VecDeque<Mono>,
+    /// Restarts since it was last stable.
+    series: u32,
+    /// No restart before this.
+    not_before: Mono,
+    /// Starts of the unit that were seen, ours and others', within systemd's start-limit interval.
+    starts: VecDeque<Mono>,
+    /// In quarantine: how often it was tried since.
+    quarantined: Option<u32>,
+    /// Since when every heartbeat has been good.
+    healthy_since: Option<Mono>,
+}
+
+/// May it be tried now?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    Now,
+    /// The pause between two restarts is not over.
+    Backoff(Mono),
+    /// The budget is spent.
+    Spent(Mono),
+}
+
+impl Tries {
+    pub(super) fn room(&mut self, now: Mono, guard: &Guard) -> Room {
+        self.expire(now, guard);
+        if self.spent.len() >= guard.burst as usize {
+            let oldest = self.spent[self.spent.len() - guard.burst as usize];
+            return Room::Spent(self.not_before.max(oldest + guard.within));
+        }
+        if now >= self.not_before {
+            return Room::Now;
+        }
+        if self.quarantined.is_some() { Room::Spent(self.not_before) } else { Room::Backoff(self.not_before) }
+    }
+
+    /// Counts a restart, and sets the pause before the next one.
+    pub(super) fn charge(&mut self, now: Mono, guard: &Guard, seed: &mut Seed) {
+        self.spent.push_back(now);
+        self.series += 1;
+        self.healthy_since = None;
+        let pause = match &mut self.quarantined {
+            None => doubled(guard.backoff, self.series - 1, guard.backoff_max),
+            Some(tries) => {
+                *tries += 1;
+                let most = QUARANTINE_PAUSE_MAX.max(guard.backoff_max);
+                doubled(guard.backoff_max, tries.saturating_sub(1), most)
+            }
+        };
+        self.not_before = now + seed.upper_half(pause);
+    }
+
+    /// Takes back the last charge: systemd refused, nothing was restarted.
+    pub(super) fn refund(&mut self) {
+        self.spent.pop_back();
+        self.series = self.series.saturating_sub(1);
+    }
+
+    pub(super) fn started(&mut self, now: Mono) {
+        self.starts.push_back(now);
+        if self.starts.len() > 256 {
+            self.starts.pop_front();
+        }
+    }
+
+    /// Whether one more start would reach systemd's start limit: it shows its constants, never how much of it is used.
+    pub(super) fn start_limit_near(&self, now: Mono, burst: u32, interval: Duration) -> bool {
+        if burst == 0 || interval.is_zero() {
+            return false;
+        }
+        let recent = self.starts.iter().filter(|then| now.since(**then) <= interval).count();
+        recent + 1 >= burst as usize
+    }
+
+    /// Enters quarantine; false when it is in it already.
+    pub(super) fn quarantine(&mut self) -> bool {
+        let new = self.quarantined.is_none();
+        self.quarantined.get_or_insert(0);
+        new
+    }
+
+    pub(super) fn in_quarantine(&self) -> bool {
+        self.quarantined.is_some()
+    }
+
+    /// A good heartbeat: quarantine ends at once, counters start afresh after `stable`.
+    pub(super) fn healthy(&mut self, now: Mono, guard: &Guard) {
+        self.quarantined = None;
+        let since = *self.healthy_since.get_or_insert(now);
+        if now.since(since) >= guard.stable {
+            self.afresh();
+        }
+    }
+
+    /// Not healthy any more: the time to `stable` starts over.
+    pub(super) fn sick(&mut self, now: Mono, guard: &Guard) {
+        if self.healthy_since.is_some_and(|since| now.since(since) >= guard.stable) {
+            self.afresh();
+        }
+        self.healthy_since = None;
+    }
+
+    fn afresh(&mut self) {
+        self.series = 0;
+        self.not_before = Mono(0);
+    }
+
+    fn expire(&mut self, now: Mono, guard: &Guard) {
+        while self.spent.front().is_some_and(|then| now.since(*then) >= guard.within) {
+            self.spent.pop_front();
+        }
+    }
+}
+
+/// `first`, doubled `times` times, at most `most`.
+fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
+    first.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(most)
+}
+
+/// Restarts of the whole host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct HostTries(VecDeque<Mono>);
+
+impl HostTries {
+    /// `None`: now; else when there is room again.
+    pub(super) fn room(&mut self, now: Mono, most: u32, within: Duration) -> Option<Mono> {
+        while self.0.front().is_some_and(|then| now.since(*then) >= within) {
+            self.0.pop_front();
+        }
+        let over = self.0.len().checked_sub(most as usize)?;
+        Some(self.0.get(over).map_or(now + within, |then| *then + within))
+    }
+
+    pub(super) fn charge(&mut self, now: Mono) {
+        self.0.push_back(now);
+    }
+
+    pub(super) fn refund(&mut self) {
+        self.0.pop_back();
+    }
+}
