@@ -1,11 +1,12 @@
 //! `watchdog` keeps the services of a Linux host answering: see the README for what it does.
 //!
-//! Floors, from the ground: [`model`] (the words) · [`suspicion`] and [`policy`] (pure) and [`systemd`] (the connection to
+//! Floors, from the ground: [`model`] (the words), [`clock`] · [`suspicion`] and [`policy`] (pure) and [`systemd`] (the connection to
 //! PID 1) · [`sources`], [`heartbeat`], [`actuator`], [`look`], [`stream`] (the edges) · [`engine`] (the one loop) · [`config`],
 //! [`explain`] · [`cli`]. Imports point down only; rooms of one floor never import each other.
 
 pub mod actuator;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod explain;
