@@ -1,6 +1,11 @@
 //! Tasks of the project, one file each: `cargo xtask --help` lists them.
+#![allow(clippy::print_stdout, reason = "a task of the command line prints its result")]
 
-mod lab_task;
+mod ci;
+mod imports;
+mod lab;
+mod steps;
+mod test;
 
 use std::process::ExitCode;
 
@@ -15,18 +20,24 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// The gate: all that must hold before a change is taken
+    Ci(ci::Ci),
     /// A throw-away host: systemd as PID 1 in private namespaces, with real servers
     #[command(subcommand)]
-    Lab(lab_task::Lab),
+    Lab(lab::Lab),
+    /// Every test; installs what is missing, builds the lab's root file system, needs root
+    Test(test::Test),
 }
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
-    if arguments.next_if(|first| first == lab::keeper::SUBCOMMAND).is_some() {
-        return lab::keeper::main(arguments);
+    if arguments.next_if(|first| first == ::lab::keeper::SUBCOMMAND).is_some() {
+        return ::lab::keeper::main(arguments);
     }
     let done = match Arguments::parse().task {
+        Task::Ci(ci) => ci.run(),
         Task::Lab(lab) => lab.run(),
+        Task::Test(test) => test.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -2,9 +2,9 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
+use ::lab::Plan;
 use anyhow::{Context, Result};
 use clap::Subcommand;
-use lab::Plan;
 
 #[derive(Subcommand)]
 pub(crate) enum Lab {
@@ -30,7 +30,7 @@ impl Lab {
         match self {
             Lab::Up => up(),
             Lab::Exec { name, command } => exec(&name, &command),
-            Lab::Down { name } => lab::Lab::attach(&name)?.down().map(|()| ExitCode::SUCCESS),
+            Lab::Down { name } => ::lab::Lab::attach(&name)?.down().map(|()| ExitCode::SUCCESS),
         }
     }
 }
@@ -48,7 +48,7 @@ fn up() -> Result<ExitCode> {
 
 fn exec(name: &str, command: &[OsString]) -> Result<ExitCode> {
     let (program, arguments) = command.split_first().context("name a command")?;
-    let mut command = lab::Lab::attach(name)?.command(program);
+    let mut command = ::lab::Lab::attach(name)?.command(program);
     command.args(arguments).stdin(std::process::Stdio::inherit());
     let status = command.status().context("cannot enter the lab")?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
