@@ -10,15 +10,19 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-/// From the ground up. A floor of one room each where a room serves others of its floor: PID 1's connection serves floor 2.
-const FLOORS: [&[&str]; 6] = [
+/// From the ground up.
+const FLOORS: [&[&str]; 7] = [
     &["model"],
+    &["clock"], // needs no more than the words, and serves every floor but the pure rooms
     &["suspicion", "policy", "systemd"],
     &["sources", "heartbeat", "actuator", "look", "recorder", "notify", "stream", "store"],
     &["engine", "control"],
     &["config", "explain"],
     &["cli", "main"],
 ];
+
+/// Rooms that are told everything, the time among it.
+const PURE: [&str; 3] = ["model", "suspicion", "policy"];
 
 /// Fails with every import that points up or sideways.
 pub(crate) fn check(sources: &Path) -> Result<()> {
@@ -58,6 +62,10 @@ fn faults_of(path: &Path, text: &str) -> Vec<String> {
     };
     let mut faults = Vec::new();
     for (line, room) in rooms_named(&code_only(text), module.len()) {
+        if room == "clock" && PURE.contains(&own.as_str()) {
+            faults.push(format!("line {line}: `{own}` is pure and imports `clock`"));
+            continue;
+        }
         match floor_of(&room) {
             Some(below) if below < floor => {}
             Some(_) if room == *own => {}
@@ -170,10 +178,15 @@ fn first_names(path: &str) -> Vec<String> {
 mod tests {
     use std::path::Path;
 
-    use super::faults_of;
+    use super::{check as check_tree, faults_of};
 
     fn check(path: &str, text: &str, faults: &[&str]) {
         assert_eq!(faults_of(Path::new(path), text), faults);
+    }
+
+    #[test]
+    fn the_floors_of_watchdog_hold() {
+        check_tree(&crate::steps::tree().join("watchdog/src")).expect("imports point down only");
     }
 
     #[test]
@@ -213,6 +226,12 @@ mod tests {
             "use crate::{model::{Look, Fact}, sources};",
             &["line 1: `look` imports `sources` of its own floor"],
         );
+    }
+
+    #[test]
+    fn a_pure_room_may_not_read_the_clock() {
+        check("policy/mod.rs", "use crate::clock;", &["line 1: `policy` is pure and imports `clock`"]);
+        check("systemd/mod.rs", "use crate::clock;", &[]);
     }
 
     #[test]
