@@ -1,5 +1,198 @@
-//! Writes records as JSON Lines to sinks that never block.
+//! Writes records as JSON Lines to sinks that never block; reads them back.
+//!
+//! Invariant: [`Stream::write`] hands a line to bounded queues and returns, however slow or dead a reader is. Each sink has a
+//! thread of its own, which may wait as long as it likes. A line is never cut: it is written whole, or left out and counted,
+//! and the count is said in the place of the gap.
+//! Deliberately absent: decisions, storage that outlives a full disk (`store`), and any knowledge of who reads.
 
+mod data;
+mod drain;
+mod journal;
+mod line;
+mod lines;
+mod queue;
+mod record;
+mod said;
+mod sentence;
 mod settings;
 
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use line::{Line, SCHEMA_VERSION, read};
+pub use record::{Record, Said};
+pub use sentence::sentence;
 pub use settings::{Settings, Sink};
+
+use drain::Out;
+use line::Stamp;
+use queue::Queue;
+
+/// Of journald's native protocol.
+const JOURNAL: &str = "/run/systemd/journal/socket";
+/// A thread that copies bytes needs little.
+const STACK: usize = 256 * 1024;
+
+/// What can go wrong with the event stream.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A sink cannot be opened.
+    #[error("cannot open the event file {}: {source} (see [watchdog] events)", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Standard output cannot be written to.
+    #[error("cannot write events to standard output: {0} (is it closed? see [watchdog] events)")]
+    Stdout(#[source] io::Error),
+    /// A folder, a socket or a disk.
+    #[error("cannot write events to {}: it is neither a file nor a pipe (see [watchdog] events)", path.display())]
+    NoFile {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// No thread for a sink.
+    #[error("cannot start the thread that writes to {sink}: {source} (is TasksMax= or a ulimit reached?)")]
+    Thread {
+        /// The sink.
+        sink: Sink,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line is no record.
+    #[error("cannot read this line as a record: {0}")]
+    Unreadable(#[source] serde_json::Error),
+    /// A line of another version of the schema.
+    #[error("cannot read a record of schema version {got}: this program reads version {SCHEMA_VERSION}")]
+    Version {
+        /// The line's.
+        got: u64,
+    },
+    /// A line of a type that this program does not know, or whose data is of another type.
+    #[error("cannot read a record of type {kind:?}: this program does not know it")]
+    Kind {
+        /// The line's.
+        kind: String,
+    },
+}
+
+/// The event stream. Dropped without [`Stream::close`], it writes on in the background what it holds.
+pub struct Stream {
+    stamp: Arc<Stamp>,
+    sinks: Vec<Running>,
+    gaps_said: Arc<AtomicU64>,
+}
+
+struct Running {
+    sink: Sink,
+    queue: Arc<Queue>,
+}
+
+/// How one sink fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkState {
+    /// The sink.
+    pub sink: Sink,
+    /// Lines that wait to be written.
+    pub queued: usize,
+    /// Lines left out since the start.
+    pub lost: u64,
+    /// What the sink suffers from at present.
+    pub fault: Option<String>,
+}
+
+impl Stream {
+    /// Opens every sink and starts its thread. journald and a pipe without a reader may come later; all else that cannot be
+    /// opened is an error.
+    pub fn open(settings: &Settings) -> Result<Stream, Error> {
+        let mut outs: Vec<(Sink, Box<dyn Out>)> = Vec::new();
+        for sink in &settings.sinks {
+            outs.push((
+                sink.clone(),
+                match sink {
+                    Sink::Stdout => Box::new(lines::stdout()?),
+                    Sink::File(path) => Box::new(lines::file(path)?),
+                    Sink::Journald => Box::new(journal::Journal::new(JOURNAL.into())),
+                },
+            ));
+        }
+        Stream::start(Stamp::new(), outs)
+    }
+
+    fn start(stamp: Stamp, outs: Vec<(Sink, Box<dyn Out>)>) -> Result<Stream, Error> {
+        let mut stream =
+            Stream { stamp: Arc::new(stamp), sinks: Vec::new(), gaps_said: Arc::new(AtomicU64::new(0)) };
+        for (sink, mut out) in outs {
+            let queue = Arc::new(Queue::default());
+            stream.sinks.push(Running { sink: sink.clone(), queue: queue.clone() });
+            let (stamp, said, of) = (stream.stamp.clone(), stream.gaps_said.clone(), sink.clone());
+            thread::Builder::new()
+                .name(format!("events-{}", sink.word()))
+                .stack_size(STACK)
+                .spawn(move || {
+                    drain::drain(&of, &queue, out.as_mut(), |lost| {
+                        let place = format!("events: {of}");
+                        let record = Record::loss(line::now(), &crate::model::Loss { lost, place });
+                        let bytes = of.encode(&stamp.line(&record));
+                        (bytes, said.clone())
+                    });
+                })
+                .map_err(|source| Error::Thread { sink, source })?;
+        }
+        Ok(stream)
+    }
+
+    /// Hands a record to every sink; never waits for one. What a full queue cannot take is counted and said later.
+    pub fn write(&self, record: &Record) {
+        let line = self.stamp.line(record);
+        let json = line.to_json();
+        let plain: Arc<[u8]> = lines::terminated(&json).into();
+        for running in &self.sinks {
+            running.queue.push(match running.sink {
+                Sink::Stdout | Sink::File(_) => plain.clone(),
+                Sink::Journald => journal::datagram(&line, &json).into(),
+            });
+        }
+    }
+
+    /// Opens the files again, for logrotate. Returns at once.
+    pub fn reopen(&self) {
+        self.sinks.iter().for_each(|running| running.queue.reopen());
+    }
+
+    /// How often a gap has been said in a sink. When this grows, a record of the whole state belongs into the stream.
+    pub fn gaps_said(&self) -> u64 {
+        self.gaps_said.load(Ordering::Acquire)
+    }
+
+    /// How each sink fares, for `status`.
+    pub fn state(&self) -> Vec<SinkState> {
+        self.sinks.iter().map(|running| running.queue.state(&running.sink)).collect()
+    }
+
+    /// Writes what is left, for at most this long, and returns how many lines were left unwritten.
+    pub fn close(self, within: Duration) -> u64 {
+        self.sinks.iter().for_each(|running| running.queue.close());
+        let deadline = Instant::now() + within;
+        self.sinks.iter().map(|running| running.queue.wait_until(deadline)).sum()
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.sinks.iter().for_each(|running| running.queue.close());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
+
+use super::{Line, journal, lines};
 
 /// `[watchdog] events`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,4 +18,33 @@ pub enum Sink {
     Journald,
     /// A file, appended to.
     File(PathBuf),
+}
+
+impl Sink {
+    /// In a word, for the name of a thread.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Sink::Stdout => "stdout",
+            Sink::Journald => "journald",
+            Sink::File(_) => "file",
+        }
+    }
+
+    /// A line as this sink wants it.
+    pub(super) fn encode(&self, line: &Line) -> Vec<u8> {
+        let json = line.to_json();
+        match self {
+            Sink::Stdout | Sink::File(_) => lines::terminated(&json),
+            Sink::Journald => journal::datagram(line, &json),
+        }
+    }
+}
+
+impl fmt::Display for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sink::Stdout | Sink::Journald => f.write_str(self.word()),
+            Sink::File(path) => write!(f, "{}", path.display()),
+        }
+    }
 }

@@ -48,10 +48,7 @@ fn inodes(pid: i32) -> Result<Vec<u64>, ProcError> {
     Ok(files
         // One that is closed while we read is no listener any more.
         .filter_map(Result::ok)
-        .filter_map(|file| match file.target {
-            FDTarget::Socket(inode) => Some(inode),
-            _ => None,
-        })
+        .filter_map(|file| if let FDTarget::Socket(inode) = file.target { Some(inode) } else { None })
         .collect())
 }
 

@@ -86,8 +86,8 @@ pub(super) fn decode(datagram: &[u8], sequence: u32, rows: &mut Vec<Row>) -> Res
                 None => Answer::Done,
             },
             NetlinkPayload::Overrun(_) => Answer::Refused(libc::ENOBUFS),
-            // Noop, and whatever the library adds.
-            _ => continue,
+            // Whatever the library adds.
+            NetlinkPayload::Noop | _ => continue,
         };
         return Ok(Reply { answer, interrupted });
     }

@@ -1,0 +1,354 @@
+//! What a record says, as one line for a tired reader.
+
+use std::{fmt::Write, time::Duration};
+
+use super::{Record, Said};
+use crate::model::{
+    Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
+    Listener, Mono, Outcome, Phase, Place, Result, Saw, Sender, Sign, SignalSent, Source, Stall, Story, Tell,
+    UnitState, Verdict, Why,
+};
+
+/// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
+/// what it tells of may.
+pub fn sentence(record: &Record) -> String {
+    let said = match &record.said {
+        Said::Sign(sign) => sign_said(sign),
+        Said::Fact(fact) => fact_said(fact),
+        Said::Command(command) => command_said(record.at, command),
+        Said::Suspicion(suspicion) => why(&suspicion.why),
+        Said::Heartbeat(answer) => heartbeat(answer),
+        Said::Decision(tell) => decision(tell),
+        Said::Action(act) => action(act),
+        Said::Outcome(outcome) => result(outcome),
+        Said::Loss(loss) => format!("{} missing here ({})", records(loss.lost), loss.place),
+        Said::State(_) => "the policy's whole state, for replay".into(),
+    };
+    let subject = record.subject.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();
+    (subject + &said).chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+fn sign_said(sign: &Sign) -> String {
+    match &sign.saw {
+        Saw::Exit(exit) => exited("process", exit),
+        Saw::SignalSent(sent) => {
+            format!("{} sent to process {} by {}", signal(sent.signal), sent.pid, sender(&sent.sender))
+        }
+        Saw::ListenerUp(port) => format!("port {port} listens"),
+        Saw::ListenerDown { port, left: 0 } => format!("nobody listens on port {port} any more"),
+        Saw::ListenerDown { port, left } => {
+            format!("a listener of port {port} went away, {left} left")
+        }
+        Saw::AcceptStall(stall) => not_accepted(stall),
+        Saw::AnswerStall(stall) => not_answered(stall),
+        Saw::StallOver(port) => format!("port {port} moves again"),
+        Saw::InUse(port) => format!("clients connect to port {port}"),
+        Saw::Unit(state) => unit(state),
+        Saw::Job(job) => match job.step {
+            JobStep::New(kind) => {
+                let kind = kind.map(|kind| format!("{} ", job_kind(kind))).unwrap_or_default();
+                format!("{kind}job {} queued on {}", job.id, job.unit)
+            }
+            JobStep::Removed { result, active } => {
+                format!("job {} on {} over: {}, now {}", job.id, job.unit, word(&result), word(&active))
+            }
+        },
+        Saw::Listeners(listeners) => listening(listeners),
+        Saw::Loss(loss) => {
+            let lost = if loss.lost == 0 { "events".into() } else { format!("{} events", loss.lost) };
+            format!("{lost} lost by {} ({}): everything is looked at again", source(sign.source), loss.place)
+        }
+        Saw::Working { works: true, why } if why.is_empty() => format!("{} works", source(sign.source)),
+        Saw::Working { works: true, why } => format!("{} works ({why})", source(sign.source)),
+        Saw::Working { works: false, why } => format!("{} does not work: {why}", source(sign.source)),
+    }
+}
+
+fn why(why: &Why) -> String {
+    match why {
+        Why::MainExit { exit, sent } => exited("main process", exit) + &after(sent.as_ref()),
+        Why::WorkerExit { exit, sent } => exited("process", exit) + &after(sent.as_ref()),
+        Why::AcceptStall(stall) => not_accepted(stall),
+        Why::AnswerStall(stall) => not_answered(stall),
+        Why::ListenerLost(port) => format!("nobody listens on port {port} any more"),
+        Why::InUse => "in use: asked more often".into(),
+        Why::Loss => "events were lost: looked at again".into(),
+    }
+}
+
+fn exited(whose: &str, exit: &Exit) -> String {
+    format!("{whose} {} ({}) {}", exit.pid, exit.comm, ended(exit.cause))
+}
+
+fn ended(cause: Cause) -> String {
+    match cause {
+        Cause::Code(code) => format!("ended with code {code}"),
+        Cause::Signal { signal: number, core } => {
+            format!("ended by {}{}", signal(number), if core { " (core dumped)" } else { "" })
+        }
+    }
+}
+
+fn after(sent: Option<&SignalSent>) -> String {
+    sent.map(|sent| format!(", after {} from {}", signal(sent.signal), sender(&sent.sender)))
+        .unwrap_or_default()
+}
+
+fn sender(sender: &Sender) -> String {
+    match sender {
+        Sender::Kernel => "the kernel".into(),
+        Sender::Process { pid, uid, comm, cgroup: _ } => format!("process {pid} ({comm}, uid {uid})"),
+    }
+}
+
+fn not_accepted(stall: &Stall) -> String {
+    let Stall { port, age, waiting } = stall;
+    format!("port {port} does not accept: {waiting} waiting, the oldest for {}", span(*age))
+}
+
+fn not_answered(stall: &Stall) -> String {
+    let Stall { port, age, waiting } = stall;
+    format!("port {port} does not answer: {waiting} waiting, the oldest for {}", span(*age))
+}
+
+fn unit(state: &UnitState) -> String {
+    let mut text = format!("{} is {} ({})", state.unit, word(&state.active), state.sub);
+    if let Some(pid) = state.main_pid {
+        let _ = write!(text, ", main process {pid}");
+    }
+    if let Some(job) = state.job {
+        let _ = write!(text, ", job {}", job.id);
+    }
+    if state.result != "success" && !state.result.is_empty() {
+        let _ = write!(text, ", result {}", state.result);
+    }
+    text
+}
+
+fn listening(listeners: &[Listener]) -> String {
+    let waiting: Vec<String> = listeners
+        .iter()
+        .filter(|listener| listener.queue > 0)
+        .map(|listener| {
+            let place = match &listener.place {
+                Place::Tcp(address) => address.to_string(),
+                Place::Unix(path) => path.display().to_string(),
+            };
+            format!("{} of {} wait at {place}", listener.queue, listener.limit)
+        })
+        .collect();
+    let waiting = if waiting.is_empty() { String::new() } else { format!("; {}", waiting.join(", ")) };
+    format!("{} sockets listen{waiting}", listeners.len())
+}
+
+fn fact_said(fact: &Fact) -> String {
+    match &fact.known {
+        Known::Unit(state) => unit(state),
+        Known::Holders(holders) if holders.is_empty() => "nobody else holds its ports".into(),
+        Known::Holders(holders) => holders
+            .iter()
+            .map(|holder| {
+                let of = if holder.unit.is_empty() { String::new() } else { format!(" of {}", holder.unit) };
+                format!("{} is held by process {} ({}){of}", holder.place, holder.pid, holder.comm)
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+        Known::Nothing { why } => format!("cannot be looked up: {why}"),
+    }
+}
+
+fn command_said(at: Mono, command: &Command) -> String {
+    match command {
+        Command::Pause { service: _, pause } => {
+            format!("paused for {} by {}: {}", span(pause.until.since(at)), pause.by, pause.reason)
+        }
+        Command::Resume { service: _ } => "resumed".into(),
+    }
+}
+
+fn heartbeat(answer: &Answer) -> String {
+    let verdict = match answer.verdict {
+        Verdict::Alive => "alive",
+        Verdict::Dead => "DEAD",
+        Verdict::Unknown => "unknown",
+    };
+    let phase = match (answer.verdict, answer.phase) {
+        (Verdict::Alive, _) => "",
+        (Verdict::Dead | Verdict::Unknown, phase) => match phase {
+            Phase::Resolve => " while resolving the name",
+            Phase::Connect => " while connecting",
+            Phase::Tls => " in the TLS handshake",
+            Phase::Headers => " while waiting for the headers",
+            Phase::Body => " while reading the body",
+            Phase::Exec => " running the program",
+        },
+    };
+    let mut text =
+        format!("{verdict}{phase}: {} asked, {} after {}", answer.asked, answer.end, span(answer.took));
+    for warning in &answer.warnings {
+        let _ = write!(text, "; {warning}");
+    }
+    text
+}
+
+fn decision(tell: &Tell) -> String {
+    match &tell.decision {
+        Decision::Act { action, rule, observed_only } => {
+            let (would, end) = if *observed_only { ("would ", " (observing only)") } else { ("", "") };
+            format!("decided: {would}{} {}{end}, because {rule}", verb(*action), tell.unit)
+        }
+        Decision::Hold { hold, until } => {
+            format!("waits at most {}: {}", span(until.since(tell.at)), held(hold))
+        }
+        Decision::LeaveAlone { why, cause, sent } => {
+            let ended =
+                cause.map(|cause| format!(" (main process {}{})", ended(cause), after(sent.as_ref())));
+            format!("left alone: {why}{}", ended.unwrap_or_default())
+        }
+        Decision::Alert { what } => format!("ALERT: {what}"),
+        Decision::End(story) => ending(story),
+    }
+}
+
+fn ending(story: &Story) -> String {
+    let took = span(story.took);
+    let restarts = match story.restarts {
+        0 => "without a restart".into(),
+        1 => "with 1 restart".into(),
+        many => format!("with {many} restarts"),
+    };
+    let first = story.steps.first().map(|step| format!("; it began with: {}", step.what)).unwrap_or_default();
+    match story.end {
+        IncidentEnd::Recovered => format!("RECOVERED in {took} {restarts}{first}"),
+        IncidentEnd::Quarantined => {
+            format!("QUARANTINED after {took} {restarts}: still watched, tried again slowly{first}")
+        }
+        IncidentEnd::StoodDown => format!("stood down after {took}{first}"),
+        IncidentEnd::Superseded => format!("somebody else brought it back within {took}{first}"),
+    }
+}
+
+fn held(hold: &Hold) -> String {
+    match hold {
+        Hold::Backoff => "the pause between two restarts".into(),
+        Hold::Quarantine => "quarantine, its restarts are used up".into(),
+        Hold::HostBudget => "the host's restarts are used up".into(),
+        Hold::Concurrency => "another service is being restarted".into(),
+        Hold::Dependency { on } => format!("{on}, which it depends on, is failing"),
+        Hold::ForeignJob { job } => format!("job {job} of somebody else is on the unit"),
+        Hold::PortHeld { by } => format!("its port is held by {by}"),
+        Hold::Systemd => "systemd's own Restart= acts first".into(),
+        Hold::Pause => "paused by an operator".into(),
+        Hold::Disabled => "the unit is disabled or masked".into(),
+        Hold::Observe => "observing only".into(),
+    }
+}
+
+fn action(act: &Act) -> String {
+    format!("{} {}", verb(act.action), act.unit)
+}
+
+fn verb(action: Action) -> String {
+    match action {
+        Action::Restart { reset: false } => "restart".into(),
+        Action::Restart { reset: true } => "clear the start limit and restart".into(),
+        Action::Start { reset: false } => "start".into(),
+        Action::Start { reset: true } => "clear the start limit and start".into(),
+        Action::Kill => "kill what is left of".into(),
+        Action::Undo => "stop again, as an operator wanted,".into(),
+        Action::Cancel { job } => format!("cancel our job {job} on"),
+    }
+}
+
+fn result(outcome: &Outcome) -> String {
+    let took = span(outcome.at.since(outcome.requested));
+    match &outcome.result {
+        Result::Queued { job } => format!("systemd queued job {job} after {took}"),
+        Result::Done => format!("done after {took}"),
+        Result::Nothing => "there was nothing to do any more".into(),
+        Result::Refused { error, text } => format!("systemd refused: {text} ({error})"),
+        Result::NoReply { text } => format!("no reply from systemd after {took}: {text}"),
+    }
+}
+
+fn source(source: Source) -> &'static str {
+    match source {
+        Source::Ebpf => "the probes in the kernel",
+        Source::Units => "the connection to systemd",
+        Source::SockDiag => "the kernel's table of sockets",
+    }
+}
+
+fn job_kind(kind: JobKind) -> &'static str {
+    match kind {
+        JobKind::Start => "start",
+        JobKind::Stop => "stop",
+        JobKind::Restart => "restart",
+        JobKind::Reload => "reload",
+    }
+}
+
+fn records(count: u64) -> String {
+    if count == 1 { "1 record is".into() } else { format!("{count} records are") }
+}
+
+/// A word of the model as systemd writes it.
+fn word(word: &impl serde::Serialize) -> String {
+    match serde_json::to_value(word) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Three digits are enough for people: `412 µs`, `12.3 ms`, `3.41 s`, `4 min`.
+fn span(span: Duration) -> String {
+    let micros = span.as_micros();
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..10_000 => format!("{:.2} ms", span.as_secs_f64() * 1e3),
+        10_000..100_000 => format!("{:.1} ms", span.as_secs_f64() * 1e3),
+        100_000..1_000_000 => format!("{:.0} ms", span.as_secs_f64() * 1e3),
+        1_000_000..10_000_000 => format!("{:.2} s", span.as_secs_f64()),
+        10_000_000..120_000_000 => format!("{:.1} s", span.as_secs_f64()),
+        _ => format!("{} min", span.as_secs() / 60),
+    }
+}
+
+fn signal(number: u8) -> String {
+    const NAMES: [&str; 31] = [
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
+    ];
+    let name = usize::from(number).checked_sub(1).and_then(|at| NAMES.get(at));
+    name.map_or_else(|| format!("signal {number}"), |name| (*name).into())
+}
