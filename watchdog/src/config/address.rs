@@ -88,7 +88,9 @@ pub(super) fn connect(text: &str) -> Result<Connect, Complaint> {
     }
     let help = match (text.parse::<IpAddr>(), text.rsplit_once(':')) {
         (Ok(IpAddr::V4(address)), _) => format!("name the port: \"{address}:80\""),
-        (Ok(IpAddr::V6(address)), _) => format!("name the port: \"[{address}]:80\""),
+        (Ok(IpAddr::V6(address)), _) => {
+            format!("an IPv6 address stands in brackets, then the port: \"[{address}]:80\"")
+        }
         (Err(_), Some((name, port))) if port.parse::<u16>().is_ok() && host(name).is_ok() => format!(
             "write the address of {name}, such as \"127.0.0.1:{port}\": a heartbeat asks no name server, so that a slow one is \
              never taken for a dead service (\"dns\" asks for the name of the URL all the same)"

@@ -6,6 +6,7 @@ use std::{
 };
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde::Serialize;
 
 /// Everything that is wrong with a configuration: every fault of every file, never the first alone. Its `Display` is the
 /// whole text for people, without colours.
@@ -13,6 +14,23 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 pub struct Faults {
     pub(super) sources: Vec<Source>,
     pub(super) faults: Vec<Fault>,
+}
+
+/// A fault as plain data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// What is wrong.
+    pub message: String,
+    /// The file or folder.
+    pub path: Option<PathBuf>,
+    /// Line, counted from 1.
+    pub line: Option<usize>,
+    /// Column in characters, counted from 1.
+    pub column: Option<usize>,
+    /// What was expected there.
+    pub expected: String,
+    /// What to do.
+    pub help: String,
 }
 
 /// One fault of the configuration.
@@ -141,6 +159,28 @@ impl Faults {
         codes.max().unwrap_or(78)
     }
 
+    /// Each fault as plain data, for `--json`.
+    pub fn told(&self) -> Vec<Told> {
+        let told = |fault: &Fault| {
+            let (message, help) = (fault.to_string(), fault.help());
+            let (path, spot) = match fault {
+                Fault::Absent { main: path, .. }
+                | Fault::Unreadable { path, .. }
+                | Fault::Untrusted { path, .. } => (Some(path.clone()), None),
+                Fault::Written(written) => {
+                    let spot = written.spots.first().and_then(|(place, label)| {
+                        Some((self.sources.get(place.file)?, place.span.start, label.clone()))
+                    });
+                    (spot.as_ref().map(|(source, ..)| source.path.clone()), spot)
+                }
+            };
+            let at = spot.as_ref().map(|(source, start, _)| source.line_and_column(*start));
+            let expected = spot.map(|(.., label)| label).unwrap_or_default();
+            Told { message, path, line: at.map(|at| at.0), column: at.map(|at| at.1), expected, help }
+        };
+        self.faults.iter().map(told).collect()
+    }
+
     /// The whole text for people: each fault with its file, line and caret, what was expected, and what to do.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
@@ -150,8 +190,8 @@ impl Faults {
             let _ = writeln!(text, "{}\n", renderer.render(&report)); // a String takes every write
         }
         let _ = match self.faults.len() {
-            1 => write!(text, "The configuration has a fault; nothing was changed."),
-            n => write!(text, "The configuration has {n} faults; nothing was changed."),
+            1 => write!(text, "The configuration has a fault and is not used."),
+            n => write!(text, "The configuration has {n} faults and is not used."),
         };
         text
     }
@@ -211,14 +251,15 @@ impl Fault {
                  [service.web.heartbeat]\nurl = \"http://127.0.0.1/\"",
                 main.display()
             ),
-            Fault::Unreadable { path, error } => match error.kind() {
-                io::ErrorKind::NotFound => {
-                    "check the path; `--config` names a file, or a folder that holds watchdog.toml".into()
-                }
-                io::ErrorKind::PermissionDenied => "run as root".into(),
-                io::ErrorKind::InvalidData => "save the file as UTF-8".into(),
-                _ => format!("see what is at {}", path.display()),
-            },
+            Fault::Unreadable { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                "run as root".into()
+            }
+            Fault::Unreadable { error, .. } if error.kind() == io::ErrorKind::InvalidData => {
+                "save the file as UTF-8".into()
+            }
+            Fault::Unreadable { .. } => {
+                "check the path; `--config` names a file, or a folder that holds watchdog.toml".into()
+            }
             Fault::Untrusted { path, danger } => danger.help(path),
             Fault::Written(written) => written.help.clone(),
         }

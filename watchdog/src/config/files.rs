@@ -184,7 +184,13 @@ struct Step {
 
 /// Walks an absolute path from the root, through links, and checks every folder and link on the way.
 fn walk(path: &Path) -> Result<Step, Fault> {
-    let failed = |seen: &Path, error: Errno| unreadable(seen, error.into());
+    let failed = |seen: &Path, error: Errno| match io::Error::from(error) {
+        // Of a path that a link leads to, both ends are told.
+        error if !path.starts_with(seen) => {
+            unreadable(path, io::Error::new(error.kind(), format!("{}: {error}", seen.display())))
+        }
+        error => unreadable(path, error),
+    };
     let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = || {
         let open = || {

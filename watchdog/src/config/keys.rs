@@ -92,7 +92,7 @@ pub(super) fn home(key: &str) -> Option<&'static str> {
 }
 
 /// The key that was probably meant.
-pub(super) fn meant(key: &str, keys: &'static [&'static str]) -> Option<&'static str> {
-    let near = keys.iter().map(|known| (strsim::damerau_levenshtein(key, known), *known));
+pub(super) fn meant<'a>(key: &str, keys: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let near = keys.into_iter().map(|known| (strsim::damerau_levenshtein(key, known), known));
     near.filter(|(distance, known)| *distance <= known.len().max(key.len()) / 3).min().map(|(_, known)| known)
 }

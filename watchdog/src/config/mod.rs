@@ -26,10 +26,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use fault::{Danger, Fault, Faults, Written, wants_colour};
+pub use fault::{Danger, Fault, Faults, Told, Written, wants_colour};
 pub use service::{BadLine, Later, Log, StalePidFile};
 
-use crate::{engine, model::Service, policy, suspicion};
+use crate::{engine, heartbeat::Profiles, model::Service, policy, suspicion};
 use fault::{Place, Source};
 use reader::Reader;
 use tree::{Table, Value};
@@ -72,19 +72,24 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
     log.faults.borrow_mut().extend(faults);
     let fragments = fragments(&mut sources, &log);
     let gaps = !log.faults.borrow().is_empty();
+    let mut any = gaps; // something that was meant for a service could not be read
     for fragment in &fragments {
         let file = Reader::file(fragment, &log);
         if let Some(table) = file.table("watchdog") {
             host::read(&table);
         }
-        file.table("service");
+        any |= file.has("service") && file.table("service").is_none();
     }
+    let mut profiles = Profiles::default();
     let merged = tree::merge(fragments);
     log.faults.borrow_mut().extend(merged.faults);
 
-    let drafts: Vec<_> =
-        merged.services.iter().filter_map(|(name, entry)| draft(name, entry, &sources, &log)).collect();
-    if merged.services.is_empty() && !gaps {
+    let drafts: Vec<_> = merged
+        .services
+        .iter()
+        .filter_map(|(name, entry)| draft(name, entry, &sources, &mut profiles, &log))
+        .collect();
+    if merged.services.is_empty() && !any {
         let files: Vec<_> = sources.iter().map(|source| source.path.display().to_string()).collect();
         let help = "a service is two lines: [service.web] and unit = \"nginx.service\"";
         log.fault(format!("there is no [service.NAME] in {}", files.join(" and ")), Vec::new(), help);
@@ -149,7 +154,13 @@ fn fragments(sources: &mut [Source], log: &reader::Log) -> Vec<Table> {
     fragments
 }
 
-fn draft(name: &str, entry: &tree::Entry, sources: &[Source], log: &reader::Log) -> Option<service::Draft> {
+fn draft(
+    name: &str,
+    entry: &tree::Entry,
+    sources: &[Source],
+    profiles: &mut Profiles,
+    log: &reader::Log,
+) -> Option<service::Draft> {
     let Value::Table(table) = &entry.node.value else {
         let spots =
             vec![(entry.node.place.clone(), format!("expected a table, found {}", entry.node.value.kind()))];
@@ -157,7 +168,7 @@ fn draft(name: &str, entry: &tree::Entry, sources: &[Source], log: &reader::Log)
         log.fault(format!("`service.{name}` is no service"), spots, &help);
         return None;
     };
-    Some(service::read(name, &entry.key, &Reader::service(name, table, log), sources))
+    Some(service::read(name, &entry.key, &Reader::service(name, table, log), sources, profiles))
 }
 
 fn warnings(log: &reader::Log, sources: &[Source]) -> Vec<String> {

@@ -8,14 +8,14 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
     address,
-    fault::Source,
+    fault::{Fault, Source},
     files,
     reader::Reader,
     tree::is_secret_header,
     values::{self, Complaint, YEAR},
 };
 use crate::{
-    heartbeat::{BasicAuth, Body, Settings, Target, Tls},
+    heartbeat::{BasicAuth, Body, Heart, Profiles, Settings, Target, Tls},
     model::{Connect, OnFailure},
     policy::Pulse,
 };
@@ -23,7 +23,12 @@ use crate::{
 const HTTP_ONLY: [&str; 7] = ["method", "headers", "basic_auth_file", "tls", "status", "body", "body_regex"];
 
 /// Reads one heartbeat; `None` after a fault that leaves nothing to be asked.
-pub(super) fn read(pulse: &Reader<'_>, sources: &[Source]) -> Option<(Settings, Pulse)> {
+pub(super) fn read(
+    pulse: &Reader<'_>,
+    sources: &[Source],
+    profiles: &mut Profiles,
+) -> Option<(Settings, Pulse)> {
+    let faults_before = pulse.log.faults.borrow().len();
     let when = when(pulse);
     let target = target(pulse);
     let connect = pulse.text("connect", address::connect);
@@ -34,9 +39,7 @@ pub(super) fn read(pulse: &Reader<'_>, sources: &[Source]) -> Option<(Settings, 
     let tls = tls(pulse);
     let basic_auth = pulse.text("basic_auth_file", values::path).and_then(|path| basic_auth(pulse, &path));
     let target = target?;
-    let connect = connect.unwrap_or(match target {
-        Target::Http { .. } | Target::Tcp { .. } | Target::Exec { .. } => Connect::Own,
-    });
+    let connect = connect.unwrap_or(Connect::Own);
     belongs(pulse, &target);
     if let Target::Http { secure: false, .. } = target
         && basic_auth.is_some()
@@ -56,6 +59,12 @@ pub(super) fn read(pulse: &Reader<'_>, sources: &[Source]) -> Option<(Settings, 
         basic_auth,
         tls,
     };
+    // What the heartbeat itself would refuse, and no rule here has found.
+    if let (Err(error), 0) =
+        (Heart::new(&settings, profiles), pulse.log.faults.borrow().len() - faults_before)
+    {
+        pulse.log.fault(error.to_string(), vec![(pulse.opened(), "in this table".into())], "");
+    }
     Some((settings, when))
 }
 
@@ -102,7 +111,7 @@ fn belongs(pulse: &Reader<'_>, target: &Target) {
     let foreign = |key: &str, what: &str| {
         if pulse.has(key) {
             let title = format!("`{key}` means nothing to {what}");
-            pulse.log.fault(title, vec![(pulse.place(key), "take it out".into())], "");
+            pulse.log.fault(title, vec![(pulse.key_place(key), "take it out".into())], "");
         }
     };
     match target {
@@ -235,6 +244,10 @@ fn certificates(path: &Path) -> Result<(), Complaint> {
 
 fn basic_auth(pulse: &Reader<'_>, path: &Path) -> Option<BasicAuth> {
     let complaint = match files::read_secret(path) {
+        Err(Fault::Unreadable { path, error }) => {
+            let help = "write user:password on one line of this file, for root alone: mode 0600";
+            Complaint::new(format!("cannot read {}: {error}", path.display()), help)
+        }
         Err(fault) => Complaint::new(fault.to_string(), fault.help()),
         Ok(text) => {
             let line = text.strip_suffix('\n').unwrap_or(&text);

@@ -66,8 +66,8 @@ impl<'a> Reader<'a> {
         let reader = Reader { table, path, kind, service, log };
         let unknown =
             table.entries.iter().filter(|(name, _)| !known.is_empty() && !known.contains(&name.as_str()));
-        unknown.for_each(|(name, entry)| reader.unknown(name, &entry.key, known));
-        for (name, _) in &table.entries {
+        unknown.for_each(|(name, entry)| reader.unknown(name, entry, known));
+        for name in table.entries.keys() {
             let key = join(&reader.kind, name);
             if let Some((_, means)) = keys::CHECKED_ONLY.iter().find(|(known, _)| *known == key) {
                 log.checked_only.borrow_mut().push((reader.path_of(name), means));
@@ -76,12 +76,17 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    fn unknown(&self, name: &str, place: &Place, known: &'static [&'static str]) {
+    fn unknown(&self, name: &str, entry: &Entry, known: &'static [&'static str]) {
         let table = if self.path.is_empty() { "a configuration".into() } else { format!("[{}]", self.path) };
         let to_come = join(&self.kind, name);
         let (label, help) = if keys::TO_COME.contains(&to_come.as_str()) {
             ("not in this version yet".into(), "take it out: nothing would come of it".into())
-        } else if let Some(meant) = keys::meant(name, known) {
+        } else if self.kind == "service.*"
+            && matches!(&entry.node.value, Value::Table(t) if t.entries.contains_key("unit"))
+        {
+            let whole = format!("[service.\"{}.{name}\"]", self.service);
+            (format!("a name with a dot stands in quotes: {whole}"), String::new())
+        } else if let Some(meant) = keys::meant(name, known.iter().copied()) {
             (format!("did you mean `{meant}`?"), String::new())
         } else if let Some(home) = keys::home(name).filter(|home| !home.is_empty()) {
             let home = home.replace('*', self.service);
@@ -89,7 +94,7 @@ impl<'a> Reader<'a> {
         } else {
             (String::from("no such key"), format!("{table} takes {}", known.join(", ")))
         };
-        self.log.fault(format!("unknown key `{name}` in {table}"), vec![(place.clone(), label)], &help);
+        self.log.fault(format!("unknown key `{name}` in {table}"), vec![(entry.key.clone(), label)], &help);
     }
 
     /// Whether the key is there, right or wrong.
@@ -105,6 +110,11 @@ impl<'a> Reader<'a> {
     /// Where the value of a key stands; where the table is opened when the key is absent.
     pub(super) fn place(&self, key: &str) -> Place {
         self.entry(key).map_or_else(|| self.opened(), |entry| entry.node.place.clone())
+    }
+
+    /// Where a key stands; where the table is opened when it is absent.
+    pub(super) fn key_place(&self, key: &str) -> Place {
+        self.entry(key).map_or_else(|| self.opened(), |entry| entry.key.clone())
     }
 
     /// The dotted path of a key, for people.

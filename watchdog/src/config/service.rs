@@ -11,7 +11,7 @@ use super::{
     values::{self, Complaint, YEAR},
 };
 use crate::{
-    heartbeat,
+    heartbeat::{self, Profiles},
     model::{Connect, OnFailure, RestartOn, Unit},
     policy::Guard,
     suspicion::Watched,
@@ -78,7 +78,13 @@ pub(super) struct Draft {
 }
 
 /// Reads one service; what is absent has its default.
-pub(super) fn read(name: &str, opened: &Place, service: &Reader<'_>, sources: &[Source]) -> Draft {
+pub(super) fn read(
+    name: &str,
+    opened: &Place,
+    service: &Reader<'_>,
+    sources: &[Source],
+    profiles: &mut Profiles,
+) -> Draft {
     if let Err(complaint) = values::name(name) {
         let spots = vec![(opened.clone(), complaint.expected)];
         service.log.fault(format!("no service can be called {name:?}"), spots, &complaint.help);
@@ -91,8 +97,11 @@ pub(super) fn read(name: &str, opened: &Place, service: &Reader<'_>, sources: &[
         );
         service.log.warn(opened.clone(), title, "add [service.NAME.heartbeat] with a url");
     }
-    let pulses: Vec<_> =
-        service.tables("heartbeat").iter().filter_map(|table| pulse::read(table, sources)).collect();
+    let pulses: Vec<_> = service
+        .tables("heartbeat")
+        .iter()
+        .filter_map(|table| pulse::read(table, sources, profiles))
+        .collect();
     let (accept_after, answer_after, status_5xx) = stall(service);
     let connects = pulses
         .iter()

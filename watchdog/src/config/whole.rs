@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{fault::Place, reader::Log, service::Draft};
+use super::{fault::Place, keys, reader::Log, service::Draft};
 use crate::{
     model::{Service, Unit},
     policy::Dependency,
@@ -60,7 +60,7 @@ fn dependencies(
             },
             (false, Err(_)) if gaps => continue,
             (false, Err(_)) => {
-                let near = names.keys().find(|name| strsim::damerau_levenshtein(name, text) <= 2);
+                let near = keys::meant(text, names.keys().copied());
                 let label = near
                     .map_or("neither a service of this configuration nor a unit".into(), |near| {
                         format!("did you mean `{near}`?")

@@ -9,7 +9,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use tempfile::TempDir;
 
-use super::{Faults, Loaded, load};
+use super::{Fault, Faults, Loaded, load};
 
 /// A folder with these files, which nobody but us may write.
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -45,4 +45,14 @@ fn without(folder: &Path, text: &str) -> String {
     let lines: Vec<_> =
         text.replace(&format!("{folder}/"), "").lines().map(|l| l.trim_end().to_owned()).collect();
     lines.join("\n") + "\n"
+}
+
+/// A fault in one line: what was expected, and the help.
+fn in_short(fault: &Fault) -> String {
+    let labels = match fault {
+        Fault::Written(written) => written.spots.iter().map(|(_, label)| label.as_str()).collect(),
+        Fault::Absent { .. } | Fault::Unreadable { .. } | Fault::Untrusted { .. } => Vec::new(),
+    };
+    let help = fault.help();
+    format!("{}{}{help}", labels.join(", "), if help.is_empty() { "" } else { "; " })
 }

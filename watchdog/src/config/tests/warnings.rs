@@ -1,1 +1,74 @@
+use expect_test::{Expect, expect};
 
+use super::{load_all, without};
+
+/// What is said of this file, which has no fault.
+fn check(text: &str, expect: Expect) {
+    let (folder, loaded) = load_all(&[("watchdog.toml", text)]);
+    let loaded = loaded.unwrap_or_else(|faults| panic!("{faults}"));
+    expect.assert_eq(&without(folder.path(), &loaded.warnings.join("\n")));
+}
+
+#[test]
+fn what_is_probably_not_meant_so_is_told() {
+    check(
+        r#"
+[watchdog]
+events = []
+[service.alone]
+unit = "alone.service"
+[service.idle]
+unit = "idle.service"
+restart.on = "no"
+[service.web]
+unit = "nginx.service"
+[[service.web.heartbeat]]
+url = "http://a/"
+timeout = "1s"
+retry_after = "1s"
+every = "4s"
+method = "POST"
+status = ["200-503"]
+[[service.web.heartbeat]]
+url = "http://a/"
+headers = { Host = "b", Authorization = "Basic x" }
+[service.web.restart]
+stable = "1m"
+"#,
+        expect![[r#"
+            watchdog.toml:3:10: events are written nowhere; "stdout" is the default
+            watchdog.toml:4:10: [service.alone] has no heartbeat: only the end of its unit leads to action, a hang is not noticed; add [service.NAME.heartbeat] with a url
+            watchdog.toml:6:10: [service.idle] has no heartbeat: only the end of its unit leads to action, a hang is not noticed; add [service.NAME.heartbeat] with a url
+            watchdog.toml:8:14: without a heartbeat, and with `on = "no"`, nothing is ever done for this service; add a heartbeat, or let an end be acted upon
+            watchdog.toml:11:15: `every_in_use` is longer than `every`: a service in use would be asked less often than an idle one; make it the shorter of the two
+            watchdog.toml:14:15: `retry_after` (1s) is not shorter than `timeout` (1s): the next ask begins when the one before is over; a shorter one finds a silent service sooner
+            watchdog.toml:16:10: POST is asked again and again, also of a service that just failed; make sure that it changes nothing
+            watchdog.toml:17:11: from 500 on a status is no answer, whatever "200-503" says; where a 5xx is an answer, name it by itself: "500-599"
+            watchdog.toml:20:41: every user of this host can read the secret in the header Authorization; `chmod o-r` this file
+            watchdog.toml:22:10: `stable` is shorter than `within`: counters start afresh before `burst` can be reached; make `stable` the longer of the two
+        "#]],
+    );
+}
+
+#[test]
+fn a_service_with_several_sites_is_one_service_without_a_warning() {
+    check(
+        r#"
+[service.web]
+unit = "nginx.service"
+[[service.web.heartbeat]]
+url = "https://a/"
+[service.web.heartbeat.tls]
+verify = false
+[[service.web.heartbeat]]
+url = "tcp://b:25"
+on_failure = "alert"
+[[service.web.heartbeat]]
+exec = ["/usr/bin/mysqladmin", "ping"]
+user = "mysql"
+"#,
+        expect![[r#"
+
+        "#]],
+    );
+}
