@@ -32,7 +32,7 @@ pub(super) async fn keep<T>(limit: Duration, work: impl Future<Output = T>) -> (
     let mut look = Instant::now() + lateness.step;
     loop {
         select! {
-            biased; // an answer that is here counts, though the deadline has come while we were held
+            biased; // an end that is here counts, though the deadline has come as well
             end = &mut work => {
                 lateness.end(now());
                 return (Some(end), lateness.lost);

@@ -12,6 +12,8 @@ mod http;
 mod judge;
 mod reach;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, time::Duration};

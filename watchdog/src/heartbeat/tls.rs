@@ -169,7 +169,8 @@ fn told(fault: &rustls::Error) -> String {
         return format!("not valid before {}", Day(*not_before));
     }
     if let CertificateError::NotValidForNameContext { expected, presented } = fault {
-        return format!("is for {}, not for {}", presented.join(", "), expected.to_str());
+        let names = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)); // DnsName("a.example")
+        return format!("is for {}, not for {}", names.collect::<Vec<_>>().join(", "), expected.to_str());
     }
     if *fault == CertificateError::UnknownIssuer {
         return "unknown issuer".into();

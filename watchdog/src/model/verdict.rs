@@ -182,10 +182,10 @@ impl fmt::Display for Answer {
             End::Reset | End::Late(_) | End::Unreachable(_) | End::Own(_) => {
                 write!(f, " (phase: {})", self.phase)?;
             }
+            End::WrongBody { .. } => write!(f, "; {} bytes were searched", self.body_bytes)?,
             End::Good { .. }
             | End::Refused
             | End::Status(_)
-            | End::WrongBody { .. }
             | End::BadHttp(_)
             | End::BadTls(_)
             | End::Program(_) => {}
@@ -212,7 +212,7 @@ impl fmt::Display for End {
             End::Good { status: Some(status) } => write!(f, "status {status}"),
             End::Good { status: None } => f.write_str("good"),
             End::Refused => f.write_str("connection refused"),
-            End::Reset => f.write_str("connection reset"),
+            End::Reset => f.write_str("connection closed before the answer was complete"),
             End::Late(limit) => write!(f, "no complete answer within {}", Spoken(*limit)),
             End::Status(status) => write!(f, "status {status}"),
             End::WrongBody { status, wanted, got } => {
