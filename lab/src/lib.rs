@@ -7,10 +7,14 @@
 //! [`Plan::boot`] starts one that ends with its owner, [`Plan::leave`] one that stays until [`Lab::down`].
 
 mod cgroup;
+mod guard;
 mod init;
 pub mod keeper;
+mod net;
 mod rootfs;
+mod servers;
 pub mod tools;
+mod units;
 
 use std::{
     ffi::OsStr,
@@ -23,7 +27,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
+pub use guard::{CONFIGURATION, Event, PROGRAM, Stream, Watchdog};
+pub use net::{Reply, Request, Traffic, mono_us};
 pub use rootfs::{prepare, target_directory};
+pub use servers::{Backend, WORKS};
 
 /// PATH within a lab: root's own.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

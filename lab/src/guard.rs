@@ -1,0 +1,210 @@
+//! A `watchdog run` within a lab, and its event stream as it comes.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStdout, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::Lab;
+
+/// Where the program is in a lab.
+pub const PROGRAM: &str = "/usr/local/bin/watchdog";
+/// Where its configuration is by default.
+pub const CONFIGURATION: &str = "/etc/watchdog/watchdog.toml";
+
+impl Lab {
+    /// Writes the configuration and starts `watchdog run` with it.
+    pub fn watchdog(&self, configuration: &str) -> Result<Watchdog> {
+        self.configure(configuration)?;
+        self.watchdog_with(&[])
+    }
+
+    /// Starts `watchdog run` with these arguments.
+    pub fn watchdog_with(&self, arguments: &[&str]) -> Result<Watchdog> {
+        let mut command = self.command(PROGRAM);
+        command.arg("run").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot run watchdog in the lab")?;
+        let stream = Stream::default();
+        let out = child.stdout.take().context("watchdog has no output")?;
+        let mut err = child.stderr.take().context("watchdog has no errors")?;
+        let readers = (stream.clone(), stream.clone());
+        let readers = vec![
+            thread::spawn(move || readers.0.follow(out)),
+            thread::spawn(move || readers.1.listen(&mut err)),
+        ];
+        Ok(Watchdog { child, stream, readers })
+    }
+
+    /// Writes watchdog's configuration, readable by root alone.
+    pub fn configure(&self, configuration: &str) -> Result<()> {
+        self.sh("umask 077; mkdir -p /etc/watchdog; touch /etc/watchdog/watchdog.toml")?;
+        self.write(CONFIGURATION, configuration)
+    }
+}
+
+/// A running `watchdog run`.
+#[derive(Debug)]
+pub struct Watchdog {
+    /// nsenter, whose child is watchdog.
+    child: Child,
+    stream: Stream,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// What it has written so far.
+    pub fn stream(&self) -> Stream {
+        self.stream.clone()
+    }
+
+    /// Every event so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.stream.events()
+    }
+
+    /// Waits for the first event, of those that came and those that come, for which `wanted` holds.
+    pub fn wait_for(&self, what: &str, limit: Duration, wanted: impl Fn(&Event) -> bool) -> Result<Event> {
+        self.stream.wait_for(what, limit, wanted)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.host_pid()?;
+        kill_process(pid, signal).context("cannot signal watchdog")
+    }
+
+    /// Waits for its end; answers how it ended.
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        let status = self.child.wait().context("cannot wait for watchdog")?;
+        for reader in self.readers.drain(..) {
+            reader.join().ok().context("a reader of watchdog's output panicked")?;
+        }
+        Ok(status)
+    }
+
+    /// Its PID on the host.
+    pub fn host_pid(&self) -> Result<Pid> {
+        let outer = self.child.id();
+        let path = format!("/proc/{outer}/task/{outer}/children");
+        let children = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let pid = children.split_whitespace().next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+        pid.context("watchdog has ended")
+    }
+}
+
+/// One record of the event stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event(pub Value);
+
+impl Event {
+    /// Its type without `watchdog.`, such as `heartbeat` or `sign.exit`.
+    pub fn kind(&self) -> &str {
+        let kind = self.0["type"].as_str().unwrap_or_default();
+        kind.strip_prefix("watchdog.").unwrap_or(kind)
+    }
+
+    /// The service.
+    pub fn service(&self) -> &str {
+        self.0["subject"].as_str().unwrap_or_default()
+    }
+
+    /// One field of `data`.
+    pub fn data(&self, field: &str) -> &Value {
+        &self.0["data"][field]
+    }
+
+    /// When it happened, in microseconds of CLOCK_MONOTONIC.
+    pub fn mono_us(&self) -> u64 {
+        self.data("mono_us").as_u64().unwrap_or_default()
+    }
+
+    /// It is of this kind and this service.
+    pub fn is(&self, kind: &str, service: &str) -> bool {
+        self.kind() == kind && self.service() == service
+    }
+}
+
+/// The event stream and the log of one watchdog; outlives it.
+#[derive(Clone, Debug, Default)]
+pub struct Stream(Arc<(Mutex<Heard>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    events: Vec<Event>,
+    /// Lines that are no JSON.
+    torn: Vec<String>,
+    log: String,
+    ended: bool,
+}
+
+impl Stream {
+    /// Every event so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.lock(|heard| heard.events.clone())
+    }
+
+    /// Its standard error so far.
+    pub fn log(&self) -> String {
+        self.lock(|heard| heard.log.clone())
+    }
+
+    /// Lines on its standard output that are no JSON.
+    pub fn torn(&self) -> Vec<String> {
+        self.lock(|heard| heard.torn.clone())
+    }
+
+    /// Waits for the first event, of those that came and those that come, for which `wanted` holds.
+    pub fn wait_for(&self, what: &str, limit: Duration, wanted: impl Fn(&Event) -> bool) -> Result<Event> {
+        let deadline = Instant::now() + limit;
+        let (heard, grown) = &*self.0;
+        let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = 0;
+        loop {
+            if let Some(event) = heard.events[seen..].iter().find(|event| wanted(event)) {
+                return Ok(event.clone());
+            }
+            seen = heard.events.len();
+            ensure!(!heard.ended, "watchdog ended before {what}");
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                bail!("watchdog did not tell of {what} within {limit:?}");
+            };
+            heard = grown.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn follow(&self, out: ChildStdout) {
+        for line in BufReader::new(out).lines().map_while(std::result::Result::ok) {
+            self.change(|heard| match serde_json::from_str(&line) {
+                Ok(event) => heard.events.push(Event(event)),
+                Err(_) => heard.torn.push(line),
+            });
+        }
+        self.change(|heard| heard.ended = true);
+    }
+
+    fn listen(&self, err: &mut impl Read) {
+        for line in BufReader::new(err).lines().map_while(std::result::Result::ok) {
+            self.change(|heard| {
+                heard.log.push_str(&line);
+                heard.log.push('\n');
+            });
+        }
+    }
+
+    fn lock<T>(&self, read: impl FnOnce(&mut Heard) -> T) -> T {
+        read(&mut self.0.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, write: impl FnOnce(&mut Heard)) {
+        self.lock(write);
+        self.0.1.notify_all();
+    }
+}

@@ -1,0 +1,143 @@
+//! A server that fails on demand: `victim PORT`, or `victim orphan PORT PIDFILE`.
+//!
+//! It answers `It works!`, and obeys requests for its own harm, which a new process has forgotten:
+//! `/exit/N` ends with that code, `/abort` by SIGABRT, `/close` closes the listener and lives on, `/mode/MODE` changes what is
+//! answered from then on. A mode in the file /etc/victim/PORT outlives restarts. Modes:
+//! `well` · `silent` (reads, never answers) · `trickle` (one byte a second) · `wrong` ("It works.") · a number (that status) ·
+//! `deaf` (accepts no more) · `warm-up=SECONDS` (503 for that long after the start).
+//!
+//! `orphan` leaves the server to a parent that never reaps it, as a forking daemon with a PID file.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    process::{Command, ExitCode, abort, exit},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [port] => serve(port),
+        ["orphan", port, pid_file] => start_orphan(port, pid_file),
+        ["heartless", port, pid_file] => never_reap(port, pid_file),
+        _ => ExitCode::from(64),
+    }
+}
+
+/// Ends once the PID file is there, as a forking daemon does.
+fn start_orphan(port: &str, pid_file: &str) -> ExitCode {
+    let _from_an_earlier_run = fs::remove_file(pid_file);
+    if again(&["heartless", port, pid_file]).is_none() {
+        return ExitCode::FAILURE;
+    }
+    while !fs::read_to_string(pid_file).is_ok_and(|pid| pid.ends_with('\n')) {
+        thread::yield_now();
+    }
+    ExitCode::SUCCESS
+}
+
+fn never_reap(port: &str, pid_file: &str) -> ExitCode {
+    let Some(server) = again(&[port]) else { return ExitCode::FAILURE };
+    if fs::write(pid_file, format!("{server}\n")).is_err() {
+        return ExitCode::FAILURE;
+    }
+    loop {
+        thread::park();
+    }
+}
+
+/// Starts this program once more, and does not wait for it; answers its PID.
+fn again(arguments: &[&str]) -> Option<u32> {
+    Command::new(env::current_exe().ok()?).args(arguments).spawn().ok().map(|child| child.id())
+}
+
+type Mode = Arc<Mutex<String>>;
+
+fn serve(port: &str) -> ExitCode {
+    let began = Instant::now();
+    let lasting = fs::read_to_string(format!("/etc/victim/{port}")).unwrap_or_default();
+    let mode: Mode = Arc::new(Mutex::new(lasting.trim().to_owned()));
+    let Ok(listener) = TcpListener::bind(format!("127.0.0.1:{port}")) else { return ExitCode::from(98) };
+    loop {
+        if now(&mode) == "deaf" {
+            thread::park();
+            continue;
+        }
+        let Ok((client, _)) = listener.accept() else { continue };
+        // `/close` and `deaf` must hold before the next accept: the first line is read here.
+        let mut reader = BufReader::new(client);
+        let path = request(&mut reader).unwrap_or_default();
+        let client = reader.into_inner();
+        if path == "/close" {
+            answer(client, "200 OK", "closed\n");
+            drop(listener);
+            loop {
+                thread::park();
+            }
+        }
+        if let Some(wanted) = path.strip_prefix("/mode/") {
+            wanted.clone_into(&mut mode.lock().unwrap_or_else(PoisonError::into_inner));
+            answer(client, "200 OK", "done\n");
+            continue;
+        }
+        let mode = now(&mode);
+        thread::spawn(move || reply(client, &path, &mode, began));
+    }
+}
+
+fn now(mode: &Mode) -> String {
+    mode.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Reads a request up to its empty line; answers its path.
+fn request(reader: &mut BufReader<TcpStream>) -> Option<String> {
+    reader.get_ref().set_read_timeout(Some(Duration::from_millis(500))).ok()?;
+    let mut lines = reader.lines();
+    let first = lines.next()?.ok()?;
+    while !lines.next()?.ok()?.is_empty() {}
+    first.split(' ').nth(1).map(str::to_owned)
+}
+
+fn reply(client: TcpStream, path: &str, mode: &str, began: Instant) {
+    if let Some(code) = path.strip_prefix("/exit/") {
+        exit(code.parse().unwrap_or(1));
+    }
+    if path == "/abort" {
+        abort();
+    }
+    let mode = match mode.strip_prefix("warm-up=").and_then(|seconds| seconds.parse().ok()) {
+        Some(seconds) if began.elapsed() < Duration::from_secs(seconds) => "503",
+        Some(_) => "well",
+        None => mode,
+    };
+    match mode {
+        "silent" => loop {
+            thread::park(); // the client is kept
+        },
+        "trickle" => trickle(client),
+        "wrong" => answer(client, "200 OK", "It works.\n"),
+        status if status.parse::<u16>().is_ok() => answer(client, &format!("{status} So it is"), "no\n"),
+        _ => answer(client, "200 OK", "It works!\n"),
+    }
+}
+
+fn answer(mut client: TcpStream, status: &str, body: &str) {
+    let length = body.len();
+    let _the_client_may_be_gone =
+        write!(client, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+}
+
+fn trickle(mut client: TcpStream) {
+    let whole = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nIt works!\n";
+    let (head, body) = whole.split_at(whole.len() - 10);
+    let mut sent = client.write_all(head.as_bytes());
+    for byte in body.bytes() {
+        thread::park_timeout(Duration::from_secs(1));
+        sent = sent.and_then(|()| client.write_all(&[byte]));
+    }
+}
