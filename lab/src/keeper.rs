@@ -22,7 +22,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FlockOperation, flock},
-    process::{Pid, PidfdFlags, pidfd_open},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
 use crate::cgroup;
@@ -100,10 +100,7 @@ fn keep(order: &Order) -> Result<()> {
     let place = Place::claim()?;
     let ended = place.start(order).and_then(|mut init| {
         let ended = place.watch(order.loose, &mut init);
-        let _dies_with_the_cgroup = init.kill();
-        let cleared = cgroup::remove(&place.cgroup);
-        init.wait().context("cannot wait for the lab's end")?;
-        ended.and(cleared)
+        place.kill(&mut init).and(ended)
     });
     let console = fs::read_to_string(place.state.join("console")).unwrap_or_default();
     cgroup::remove(&place.cgroup)?;
@@ -124,7 +121,7 @@ struct Place {
 }
 
 impl Place {
-    /// Takes the first free name, and removes what killed keepers have left behind.
+    /// Takes a name, and removes what killed keepers have left behind.
     fn claim() -> Result<Place> {
         fs::create_dir_all(STATE).with_context(|| format!("cannot make {STATE}: a lab needs root"))?;
         let all = File::create(Path::new(STATE).join("lock")).context("cannot take the lock of all labs")?;
@@ -132,22 +129,17 @@ impl Place {
         for entry in fs::read_dir(STATE).with_context(|| format!("cannot read {STATE}"))? {
             sweep(&entry.context("cannot read a lab's state")?.path())?;
         }
-        for number in 1.. {
-            let name = format!("lab-{number}");
-            let state = Path::new(STATE).join(&name);
-            match fs::create_dir(&state) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => continue,
-                other => other.with_context(|| format!("cannot make {}", state.display()))?,
-            }
-            let lock = File::create(state.join("lock")).context("cannot take a lab's lock")?;
-            flock(&lock, FlockOperation::LockExclusive).context("cannot take a lab's lock")?;
-            let cgroup = cgroup::directory(&name)?;
-            fs::create_dir_all(cgroup.join("exec"))
-                .with_context(|| format!("cannot make the cgroup {}", cgroup.display()))?;
-            let down = UnixListener::bind(state.join("down")).context("cannot listen for `down`")?;
-            return Ok(Place { name, state, cgroup, down, _lock: lock });
-        }
-        unreachable!("there are as many names as numbers")
+        // The keeper's own PID: no two labs that live have the same name, and one that has ended is not taken for a new one.
+        let name = format!("lab-{}", std::process::id());
+        let state = Path::new(STATE).join(&name);
+        fs::create_dir(&state).with_context(|| format!("cannot make {}", state.display()))?;
+        let lock = File::create(state.join("lock")).context("cannot take a lab's lock")?;
+        flock(&lock, FlockOperation::LockExclusive).context("cannot take a lab's lock")?;
+        let down = UnixListener::bind(state.join("down")).context("cannot listen for `down`")?;
+        let cgroup = cgroup::directory(&name)?;
+        fs::create_dir_all(cgroup.join("exec"))
+            .with_context(|| format!("cannot make the cgroup {}", cgroup.display()))?;
+        Ok(Place { name, state, cgroup, down, _lock: lock })
     }
 
     fn start(&self, order: &Order) -> Result<Child> {
@@ -193,6 +185,20 @@ impl Place {
                 }
             }
         }
+    }
+
+    /// The kernel ends a PID namespace with its first process, which the outer process waits for and reaps.
+    fn kill(&self, outer: &mut Child) -> Result<()> {
+        if outer.try_wait().context("cannot look at the lab's outer process")?.is_some() {
+            return Ok(());
+        }
+        let first =
+            fs::read_to_string(self.state.join("init")).ok().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+        match first {
+            Some(first) => kill_process(first, Signal::KILL).context("cannot kill the lab's systemd")?,
+            None => outer.kill().context("cannot kill the lab's outer process")?,
+        }
+        outer.wait().context("cannot wait for the lab's end").map(drop)
     }
 
     fn release(self) -> Result<UnixListener> {

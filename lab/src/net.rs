@@ -214,7 +214,7 @@ impl Goal {
     fn ask(&self, patience: Duration) -> Result<Reply> {
         let deadline = Instant::now() + patience;
         let mut stream = TcpStream::connect_timeout(&self.address, patience).context("cannot connect")?;
-        let request = format!("GET {} HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n", self.path);
+        let request = format!("GET {} HTTP/1.0\r\nHost: lab\r\n\r\n", self.path);
         stream.write_all(request.as_bytes()).context("cannot send")?;
         let mut bytes = Vec::new();
         let mut part = [0; 16384];

@@ -77,7 +77,12 @@ impl Lab {
 
     /// Enables and starts a unit.
     pub fn start(&self, unit: &str) -> Result<()> {
-        self.exec(&["systemctl", "enable", "--quiet", "--now", unit]).map(drop)
+        // `systemctl enable` reloads systemd three times where an init script has the same name.
+        let file = self.property(unit, "FragmentPath")?;
+        self.sh(&format!(
+            "ln -sf {file} /etc/systemd/system/multi-user.target.wants/{unit}; systemctl start {unit}"
+        ))
+        .map(drop)
     }
 
     /// Waits until a page answers with a status below 500.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lab::{Lab, Plan, Stream, Watchdog};
+use lab::{Lab, Plan, Stream};
 
 /// A lab, and every watchdog that ran in it.
 pub(crate) struct Stage {
@@ -19,15 +19,6 @@ impl Deref for Stage {
     type Target = Lab;
     fn deref(&self) -> &Lab {
         &self.lab
-    }
-}
-
-impl Stage {
-    /// Writes the configuration, starts `watchdog run`, and waits until it watches.
-    pub(crate) fn guard(&self, configuration: &str) -> Result<Watchdog> {
-        let watchdog = self.lab.watchdog(configuration)?;
-        self.streams.borrow_mut().push(watchdog.stream());
-        Ok(watchdog)
     }
 }
 

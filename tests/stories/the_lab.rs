@@ -188,7 +188,8 @@ impl Traces {
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         let mut left: Vec<String> =
             mounts.lines().filter(|m| m.contains(&state)).map(str::to_owned).collect();
-        let paths = [Path::new(&state), &self.cgroup, Path::new(&format!("/proc/{}", self.init))];
+        let init = format!("/proc/{}", self.init);
+        let paths = [Path::new(&state), &self.cgroup, Path::new(&init)];
         left.extend(paths.iter().filter(|path| path.exists()).map(|path| path.display().to_string()));
         left
     }
