@@ -154,6 +154,9 @@ impl Keeper {
                 self.step(outcome.at, told.clone());
                 self.tries.refund();
                 desk.host_tries.refund();
+                if let Some(incident) = &mut self.incident {
+                    incident.restarts = incident.restarts.saturating_sub(1);
+                }
                 if conflict {
                     self.ending(desk.now);
                 } else {
@@ -340,8 +343,7 @@ impl Keeper {
         );
         if undone {
             self.stopped = true;
-            self.stage =
-                Stage::Ending { since: desk.now, look_at: desk.now, pause: super::REAP, told: false };
+            self.ending(desk.now);
             if active.is_down() {
                 self.stand_down(desk, "an operator stopped it".to_owned());
             }

@@ -121,9 +121,11 @@ impl Keeper {
     pub(super) fn release(&mut self, desk: &mut Desk<'_>) {
         let Stage::Holding(holding) = &self.stage else { return };
         let (plan, rule, known) = (holding.plan, holding.rule.clone(), holding.known);
+        // what it needed was sick: it may be well itself now
+        let depended = matches!(holding.hold, Hold::Dependency { .. });
         match plan {
             Plan::Start => self.decide(desk, plan, rule),
-            Plan::Restart if desk.now.since(known) < FRESH => self.decide(desk, plan, rule),
+            Plan::Restart if desk.now.since(known) < FRESH && !depended => self.decide(desk, plan, rule),
             Plan::Restart => {
                 self.open(desk, desk.now);
                 self.step(desk.now, "asked again before anything is done");

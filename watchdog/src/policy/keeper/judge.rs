@@ -96,17 +96,12 @@ impl Keeper {
                     self.ending(desk.now);
                 }
                 self.told_of_auto_restart(desk);
+                self.another_comes();
             }
-            ActiveState::Activating => match &self.stage {
-                Stage::Ending { .. } => {}
-                Stage::New
-                | Stage::Down
-                | Stage::Up
-                | Stage::Checking { .. }
-                | Stage::Holding(_)
-                | Stage::Acting(_)
-                | Stage::Proving { .. } => self.ending(desk.now),
-            },
+            ActiveState::Activating => {
+                self.ending(desk.now);
+                self.another_comes();
+            }
             ActiveState::Deactivating | ActiveState::Maintenance if foreign => self.ending(desk.now),
             ActiveState::Inactive | ActiveState::Failed if foreign => {
                 if !matches!(self.stage, Stage::Down) {
@@ -124,8 +119,16 @@ impl Keeper {
         }
     }
 
+    /// What is active next is another run, which has to prove itself.
+    fn another_comes(&mut self) {
+        if let Stage::Ending { run, .. } = &mut self.stage {
+            *run = None;
+        }
+    }
+
     fn judge_up(&mut self, desk: &mut Desk<'_>) {
         match &self.stage {
+            Stage::Ending { run, .. } if run.is_none() || *run != self.incarnation => self.prove(desk),
             Stage::Ending { since, .. } if desk.now.since(*since) >= REAP => {
                 // systemd holds it for alive: then a heartbeat says what it is
                 self.stage = Stage::Up;
@@ -209,7 +212,8 @@ impl Keeper {
         match active {
             ActiveState::Active | ActiveState::Reloading => self.prove(desk),
             ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
-                self.ending(desk.now)
+                self.ending(desk.now);
+                self.another_comes();
             }
             ActiveState::Failed if load != LoadState::NotFound => {
                 self.ending(desk.now);

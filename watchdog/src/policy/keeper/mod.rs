@@ -98,11 +98,26 @@ enum Stage {
     New,
     Down,
     Up,
-    Ending { since: Mono, look_at: Mono, pause: Duration, told: bool },
-    Checking { plan: Plan, rule: String, order: OrderId, until: Mono },
+    /// `run` is the incarnation that ends; `None` once another one is on its way.
+    Ending {
+        since: Mono,
+        look_at: Mono,
+        pause: Duration,
+        told: bool,
+        run: Option<Incarnation>,
+    },
+    Checking {
+        plan: Plan,
+        rule: String,
+        order: OrderId,
+        until: Mono,
+    },
     Holding(Holding),
     Acting(Acting),
-    Proving { since: Mono, until: Mono },
+    Proving {
+        since: Mono,
+        until: Mono,
+    },
 }
 
 /// An order that waits.
@@ -417,7 +432,8 @@ impl Keeper {
     fn ending(&mut self, now: Mono) {
         self.quiet_beats();
         if !matches!(self.stage, Stage::Ending { .. }) {
-            self.stage = Stage::Ending { since: now, look_at: now + REAP, pause: REAP, told: false };
+            let run = self.incarnation;
+            self.stage = Stage::Ending { since: now, look_at: now + REAP, pause: REAP, told: false, run };
         }
     }
 

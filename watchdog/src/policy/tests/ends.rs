@@ -1,0 +1,212 @@
+use expect_test::expect;
+
+use super::{check, check_with};
+use crate::model::{RestartOn, Service};
+
+#[test]
+fn a_killed_main_process_is_started_as_soon_as_systemd_lets_go() {
+    check(
+        "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 read active
+         1002 unit deactivating sub=stop-sigkill
+         1002 nobody holds
+         1003 job 9 new
+         1003 queued 9
+         1005 unit failed result=signal job=9
+         1006 unit activating run=2 job=9
+         1010 unit active run=2
+         1010 job 9 done active
+         1011 alive",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 9
+              1s look web: Unit
+            > 1001 read active
+            > 1002 unit deactivating sub=stop-sigkill
+              1.002s look web: Holders
+            > 1002 nobody holds
+              1.002s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              1.002s act web: Start { reset: false }
+            > 1003 job 9 new
+            > 1003 queued 9
+            > 1005 unit failed result=signal job=9
+            > 1006 unit activating run=2 job=9
+            > 1010 unit active run=2
+            > 1010 job 9 done active
+              1.01s ask web
+            > 1011 alive
+              1.011s web: Recovered after 11ms and 1 restarts
+                  0 µs main process 10 (web) ended: signal 9 (SIGKILL)
+                  2000 µs the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  2000 µs start: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  3000 µs requested
+                  3000 µs systemd queued job 9
+                  6000 µs stopped after 4ms; starting
+                  10000 µs job done after 8ms, the unit is active
+                  11000 µs recovered: 127.0.0.1:80: status 200 (phase: headers, after 1ms)
+        "#]],
+    );
+}
+
+#[test]
+fn a_clean_end_is_told_and_left_alone() {
+    check(
+        "0 unit active
+         0 alive
+         1000 exit code 0
+         1001 read inactive
+         9000 sleep",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit code 0
+              1s look web: Unit
+            > 1001 read inactive
+              1.001s web: ALERT the unit ended: exit code 0 (a clean end); restart.on = "on-failure" does not act on that, so it stays down
+              1.001s web: left alone: the unit ended: exit code 0 (a clean end); restart.on = "on-failure"
+              1.001s web: StoodDown after 1ms and 0 restarts
+                  0 µs main process 10 (web) ended: exit code 0
+                  1000 µs the unit ended: exit code 0 (a clean end)
+                  1000 µs left alone: the unit ended: exit code 0 (a clean end); restart.on = "on-failure"
+            > 9000 sleep
+        "#]],
+    );
+}
+
+#[test]
+fn a_clean_end_is_acted_upon_where_the_configuration_says_always() {
+    check_with(
+        |settings| settings.services.get_mut(&Service::new("web")).unwrap().on = RestartOn::Always,
+        "0 unit active
+         0 alive
+         1000 exit code 0
+         1001 read inactive
+         1001 nobody holds
+         1002 queued 9",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit code 0
+              1s look web: Unit
+            > 1001 read inactive
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: false }: the unit ended: exit code 0 (a clean end)
+              1.001s act web: Start { reset: false }
+            > 1002 queued 9
+        "#]],
+    );
+}
+
+#[test]
+fn a_clean_end_is_clean_whatever_the_result_says() {
+    check(
+        "0 unit active
+         0 alive
+         1000 exit signal 15
+         1001 unit failed result=exit-code",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 15
+              1s look web: Unit
+            > 1001 unit failed result=exit-code
+              1.001s web: ALERT the unit ended: signal 15 (SIGTERM) (a clean end); restart.on = "on-failure" does not act on that, so it stays down
+              1.001s web: left alone: the unit ended: signal 15 (SIGTERM) (a clean end); restart.on = "on-failure"
+              1.001s web: StoodDown after 1ms and 0 restarts
+                  0 µs main process 10 (web) ended: signal 15 (SIGTERM)
+                  1000 µs the unit ended: signal 15 (SIGTERM) (a clean end)
+                  1000 µs left alone: the unit ended: signal 15 (SIGTERM) (a clean end); restart.on = "on-failure"
+        "#]],
+    );
+}
+
+#[test]
+fn systemds_own_restart_acts_first_and_is_only_verified() {
+    check(
+        "0 unit active restart=on-failure
+         0 alive
+         1000 exit signal 11
+         1001 unit activating restart=on-failure sub=auto-restart result=signal
+         1100 unit activating restart=on-failure run=2 restarts=1
+         1110 unit active restart=on-failure run=2 restarts=1
+         1111 alive",
+        expect![[r#"
+            > 0 unit active restart=on-failure
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 11
+              1s look web: Unit
+            > 1001 unit activating restart=on-failure sub=auto-restart result=signal
+              1.001s web: held: Systemd
+              1.1s look web: Unit
+            > 1100 unit activating restart=on-failure run=2 restarts=1
+            > 1110 unit active restart=on-failure run=2 restarts=1
+              1.11s ask web
+            > 1111 alive
+              1.111s web: Recovered after 111ms and 0 restarts
+                  0 µs main process 10 (web) ended: signal 11 (SIGSEGV)
+                  1000 µs the unit ended: signal 11 (SIGSEGV) (an unclean signal); systemd restarts it by itself (Restart=on-failure)
+                  100000 µs started again by its own Restart=
+                  111000 µs recovered: 127.0.0.1:80: status 200 (phase: headers, after 1ms)
+        "#]],
+    );
+}
+
+#[test]
+fn systemds_start_limit_makes_it_our_turn_and_is_cleared() {
+    check(
+        "0 unit active restart=on-failure
+         0 alive
+         1000 exit code 1
+         1001 unit failed restart=on-failure result=start-limit-hit
+         1001 nobody holds
+         1002 queued 4",
+        expect![[r#"
+            > 0 unit active restart=on-failure
+              0ns ask web
+            > 0 alive
+            > 1000 exit code 1
+              1s look web: Unit
+            > 1001 unit failed restart=on-failure result=start-limit-hit
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: true }: the unit ended: exit code 1 (an unclean exit code)
+              1.001s act web: Start { reset: true }
+            > 1002 queued 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_unit_that_is_absent_is_watched_until_it_appears() {
+    check(
+        "0 unit inactive absent
+         9000 unit active run=1
+         9001 alive
+         9100 exit signal 9
+         9101 unit failed
+         9101 nobody holds",
+        expect![[r#"
+            > 0 unit inactive absent
+              0ns web: ALERT there is no unit web.service: it is watched as soon as it appears
+            > 9000 unit active run=1
+              9s ask web
+            > 9001 alive
+            > 9100 exit signal 9
+              9.1s look web: Unit
+            > 9101 unit failed
+              9.101s look web: Holders
+            > 9101 nobody holds
+              9.101s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              9.101s act web: Start { reset: false }
+        "#]],
+    );
+}

@@ -1,0 +1,287 @@
+use expect_test::expect;
+
+use super::{check, check_with};
+use crate::model::Service;
+
+#[test]
+fn an_operators_stop_is_respected() {
+    check(
+        "0 unit active
+         0 alive
+         1000 job 5 new
+         1001 unit deactivating job=5
+         1002 exit code 0
+         1003 unit inactive
+         1003 job 5 done inactive
+         9000 sleep
+         9001 unit activating run=2 job=6
+         9002 unit active run=2
+         9003 alive",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 job 5 new
+            > 1001 unit deactivating job=5
+            > 1002 exit code 0
+              1.002s look web: Unit
+            > 1003 unit inactive
+            > 1003 job 5 done inactive
+              1.003s web: left alone: stopped on request (a stop that watchdog did not order)
+            > 9000 sleep
+            > 9001 unit activating run=2 job=6
+            > 9002 unit active run=2
+              9.002s ask web
+            > 9003 alive
+        "#]],
+    );
+}
+
+#[test]
+fn an_operators_stop_that_crosses_our_start_wins() {
+    check(
+        "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1001 nobody holds
+         1002 job 5 new
+         1002 job 5 done failed
+         1003 job 6 new
+         1003 queued 6
+         1004 unit activating run=2 job=6
+         1005 job 7 new
+         1005 queued 7
+         1006 unit inactive run=2
+         1006 job 7 done inactive
+         9000 sleep",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 9
+              1s look web: Unit
+            > 1001 unit failed result=signal
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              1.001s act web: Start { reset: false }
+            > 1002 job 5 new
+            > 1002 job 5 done failed
+            > 1003 job 6 new
+            > 1003 queued 6
+              1.003s act web: Undo
+            > 1004 unit activating run=2 job=6
+            > 1005 job 7 new
+            > 1005 queued 7
+            > 1006 unit inactive run=2
+            > 1006 job 7 done inactive
+              1.006s web: left alone: an operator stopped it
+              1.006s web: StoodDown after 6ms and 1 restarts
+                  0 µs main process 10 (web) ended: signal 9 (SIGKILL)
+                  1000 µs the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  1000 µs start: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  3000 µs requested
+                  3000 µs systemd queued job 6
+                  3000 µs an operator's stop crossed this start: it is taken back
+                  5000 µs requested
+                  5000 µs systemd queued job 7
+                  6000 µs job done after 3ms, the unit is inactive
+                  6000 µs left alone: an operator stopped it
+            > 9000 sleep
+        "#]],
+    );
+}
+
+#[test]
+fn a_stop_of_a_failed_unit_means_leave_it_down() {
+    check_with(
+        |settings| {
+            settings.services.get_mut(&Service::new("web")).unwrap().backoff =
+                std::time::Duration::from_secs(60)
+        },
+        "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1001 nobody holds
+         1002 queued 6
+         1003 unit active run=2
+         1003 job 6 done active
+         1004 alive
+         1100 exit signal 9
+         1101 unit failed result=signal run=2
+         2000 job 9 new
+         2000 job 9 done failed
+         99000 sleep",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 9
+              1s look web: Unit
+            > 1001 unit failed result=signal
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              1.001s act web: Start { reset: false }
+            > 1002 queued 6
+            > 1003 unit active run=2
+            > 1003 job 6 done active
+              1.003s ask web
+            > 1004 alive
+              1.004s web: Recovered after 4ms and 1 restarts
+                  0 µs main process 10 (web) ended: signal 9 (SIGKILL)
+                  1000 µs the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  1000 µs start: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  2000 µs requested
+                  2000 µs systemd queued job 6
+                  3000 µs job done after 2ms, the unit is active
+                  4000 µs recovered: 127.0.0.1:80: status 200 (phase: headers, after 1ms)
+            > 1100 exit signal 9
+              1.1s look web: Unit
+            > 1101 unit failed result=signal run=2
+              1.101s web: held: Backoff
+            > 2000 job 9 new
+            > 2000 job 9 done failed
+              2s web: left alone: stopped on request (a stop that watchdog did not order)
+              2s web: StoodDown after 900ms and 0 restarts
+                  0 µs main process 10 (web) ended: signal 9 (SIGKILL)
+                  1000 µs the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  1000 µs held: the pause before the next restart
+                  900000 µs left alone: stopped on request (a stop that watchdog did not order)
+            > 99000 sleep
+        "#]],
+    );
+}
+
+#[test]
+fn a_stop_past_its_deadline_is_killed_in_each_phase_and_goes_on_to_the_start() {
+    check(
+        "0 unit active
+         0 alive
+         1000 suspicion
+         1000 dead
+         1200 dead
+         1200 queued 3
+         1201 unit deactivating sub=stop-sigterm job=3
+         6300 unit deactivating sub=stop-post job=3
+         6400 unit activating run=2 job=3
+         6500 unit active run=2
+         6500 job 3 done active
+         6501 alive",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 suspicion
+              1s ask web
+            > 1000 dead
+              1.2s ask web
+            > 1200 dead
+              1.2s web: decided Restart { reset: false }: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+              1.2s act web: Restart { reset: false }
+            > 1200 queued 3
+            > 1201 unit deactivating sub=stop-sigterm job=3
+              6.2s web: ALERT the stop took longer than 5s: what is left of the old incarnation is killed
+              6.2s act web: Kill
+            > 6300 unit deactivating sub=stop-post job=3
+              6.3s act web: Kill
+            > 6400 unit activating run=2 job=3
+            > 6500 unit active run=2
+            > 6500 job 3 done active
+              6.5s ask web
+            > 6501 alive
+              6.501s web: Recovered after 5.501s and 1 restarts
+                  0 µs port 80: the oldest of 1 waiting connections has not been accepted for 250ms
+                  0 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs restart: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs requested
+                  200000 µs systemd queued job 3
+                  5200000 µs the stop took longer than 5s: what is left of the old incarnation is killed
+                  5400000 µs stopped after 5.2s; starting
+                  5500000 µs job done after 5.3s, the unit is active
+                  5501000 µs recovered: 127.0.0.1:80: status 200 (phase: headers, after 1ms)
+        "#]],
+    );
+}
+
+#[test]
+fn a_start_that_fails_is_tried_again_after_a_pause() {
+    check(
+        "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1001 nobody holds
+         1002 queued 6
+         1100 job 6 failed failed
+         3000 sleep",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 9
+              1s look web: Unit
+            > 1001 unit failed result=signal
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              1.001s act web: Start { reset: false }
+            > 1002 queued 6
+            > 1100 job 6 failed failed
+              1.1s web: ALERT the start of web.service ended failed: see `journalctl -u web.service`
+              1.1s web: held: Backoff
+              1.802472203s look web: Holders
+              2.302472203s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal); its start failed
+              2.302472203s act web: Start { reset: false }
+            > 3000 sleep
+        "#]],
+    );
+}
+
+#[test]
+fn a_request_that_systemd_refuses_for_another_job_waits_for_that_job() {
+    check(
+        "0 unit active
+         0 alive
+         1000 suspicion
+         1000 dead
+         1200 dead
+         1200 job 8 new
+         1200 refused org.freedesktop.systemd1.TransactionIsDestructive
+         1201 read deactivating job=8
+         1300 unit inactive
+         1300 job 8 done inactive
+         9000 sleep",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 suspicion
+              1s ask web
+            > 1000 dead
+              1.2s ask web
+            > 1200 dead
+              1.2s web: decided Restart { reset: false }: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+              1.2s act web: Restart { reset: false }
+            > 1200 job 8 new
+            > 1200 refused org.freedesktop.systemd1.TransactionIsDestructive
+              1.2s look web: Unit
+            > 1201 read deactivating job=8
+              1.3s look web: Unit
+            > 1300 unit inactive
+            > 1300 job 8 done inactive
+              1.3s web: left alone: stopped on request (a stop that watchdog did not order)
+              1.3s web: StoodDown after 300ms and 0 restarts
+                  0 µs port 80: the oldest of 1 waiting connections has not been accepted for 250ms
+                  0 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs restart: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs systemd refused: no (org.freedesktop.systemd1.TransactionIsDestructive)
+                  300000 µs left alone: stopped on request (a stop that watchdog did not order)
+            > 9000 sleep
+        "#]],
+    );
+}

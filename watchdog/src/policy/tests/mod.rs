@@ -1,0 +1,343 @@
+//! Scripts of timed inputs against expected logs. A script line is `TIME WORDS`; TIME is in milliseconds. Between two lines the
+//! policy is woken whenever it wants to be.
+
+mod ends;
+mod heartbeats;
+mod holds;
+mod jobs;
+
+use std::{collections::VecDeque, fmt::Write as _, time::Duration};
+
+use expect_test::Expect;
+
+use super::{Guard, Host, Input, Policy, Pulse, Settings, settings::Gates};
+use crate::model::*;
+
+/// Runs a script against a host with the services `web` (unit web.service) and, where the script names it, `app`.
+fn check(script: &str, expect: Expect) {
+    check_with(|_| {}, script, expect);
+}
+
+fn check_with(change: impl FnOnce(&mut Settings), script: &str, expect: Expect) {
+    let mut settings = settings(script.contains(" app "));
+    change(&mut settings);
+    let mut world = World {
+        policy: Policy::new(Mono(0), settings, 7),
+        now: Mono(0),
+        asks: VecDeque::new(),
+        acts: VecDeque::new(),
+        looks: VecDeque::new(),
+        log: String::new(),
+    };
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (time, words) = line.split_once(' ').expect("TIME WORDS");
+        world.sleep_until(ms(time.parse().expect("milliseconds")));
+        let _ = writeln!(world.log, "> {line}");
+        world.say(words);
+    }
+    expect.assert_eq(&world.log);
+}
+
+fn ms(ms: u64) -> Mono {
+    Mono(ms * 1_000_000)
+}
+
+fn settings(two: bool) -> Settings {
+    let gates =
+        Gates { memory: None, io: None, cpu: None, disk_free: 1.0, hold_for: Duration::from_secs(120) };
+    let host = Host {
+        observe: false,
+        concurrent_restarts: 1,
+        restarts: 20,
+        within: Duration::from_secs(600),
+        gates,
+    };
+    let mut services = std::collections::BTreeMap::from([(Service::new("web"), guard("web.service"))]);
+    if two {
+        services.insert(Service::new("app"), guard("app.service"));
+    }
+    Settings { host, services }
+}
+
+fn guard(unit: &str) -> Guard {
+    Guard {
+        unit: unit.parse().unwrap(),
+        group: None,
+        depends_on: vec![],
+        only_if_enabled: true,
+        heartbeats: vec![Pulse {
+            timeout: Duration::from_secs(3),
+            failures: 2,
+            retry_after: Duration::from_millis(200),
+            every: Duration::from_secs(3600),
+            every_in_use: Duration::from_secs(5),
+            on_failure: OnFailure::Restart,
+        }],
+        on: RestartOn::OnFailure,
+        stop_timeout: Some(Duration::from_secs(5)),
+        start_timeout: Some(Duration::from_secs(5)),
+        grace: Duration::from_secs(10),
+        burst: 3,
+        within: Duration::from_secs(300),
+        backoff: Duration::from_secs(1),
+        backoff_max: Duration::from_secs(300),
+        stable: Duration::from_secs(600),
+    }
+}
+
+struct World {
+    policy: Policy,
+    now: Mono,
+    asks: VecDeque<Ask>,
+    acts: VecDeque<Act>,
+    looks: VecDeque<Look>,
+    log: String,
+}
+
+impl World {
+    fn sleep_until(&mut self, then: Mono) {
+        assert!(then >= self.now, "a script goes forward");
+        while let Some(at) = self.policy.wake_at().filter(|at| *at <= then) {
+            assert!(at >= self.now || self.now == Mono(0), "woken in the past: {at} at {}", self.now);
+            self.now = self.now.max(at);
+            self.put(Input::Wake);
+            assert!(self.policy.wake_at() != Some(at), "woken for nothing at {at}: {}", self.log);
+        }
+        self.now = then;
+    }
+
+    fn put(&mut self, input: Input) {
+        for order in self.policy.step(self.now, input) {
+            let at = Duration::from_nanos(self.now.0);
+            let told = match order {
+                Order::Ask(ask) => {
+                    let told = format!("ask {}", ask.service);
+                    self.asks.push_back(ask);
+                    told
+                }
+                Order::Act(act) => {
+                    let told = format!("act {}: {:?}", act.service, act.action);
+                    self.acts.push_back(act);
+                    told
+                }
+                Order::Look(look) => {
+                    let told = format!("look {}: {:?}", look.service, look.question);
+                    self.looks.push_back(look);
+                    told
+                }
+                Order::Tell(tell) => format!("{}: {}", tell.service, decision(&tell.decision)),
+            };
+            let _ = writeln!(self.log, "  {at:?} {told}");
+        }
+    }
+
+    fn say(&mut self, words: &str) {
+        let words: Vec<&str> = words.split(' ').collect();
+        let (service, words) = match words.as_slice() {
+            ["app", rest @ ..] => ("app", rest),
+            rest => ("web", rest),
+        };
+        let name = Service::new(service);
+        match words {
+            ["unit", active, rest @ ..] => self.put(Input::Unit(Box::new(unit(service, active, rest)))),
+            ["exit", "code", code] => self.exit(name, Cause::Code(code.parse().unwrap())),
+            ["exit", "signal", signal] => {
+                self.exit(name, Cause::Signal { signal: signal.parse().unwrap(), core: false });
+            }
+            ["suspicion"] => {
+                let stall = Stall { port: Port(80), age: Duration::from_millis(250), waiting: 1 };
+                let at = self.now;
+                self.put(Input::Suspicion(Suspicion { service: name, at, why: Why::AcceptStall(stall) }));
+            }
+            ["in_use"] => {
+                let at = self.now;
+                self.put(Input::Suspicion(Suspicion { service: name, at, why: Why::InUse }));
+            }
+            ["alive"] => self.answer(&name, Verdict::Alive),
+            ["dead"] => self.answer(&name, Verdict::Dead),
+            ["unknown"] => self.answer(&name, Verdict::Unknown),
+            ["queued", job] => self.reply(&name, Result::Queued { job: job.parse().unwrap() }),
+            ["refused", error] => {
+                self.reply(&name, Result::Refused { error: (*error).to_owned(), text: "no".to_owned() });
+            }
+            ["no_reply"] => self.reply(&name, Result::NoReply { text: "gone".to_owned() }),
+            ["job", id, "new"] => self.job(service, id, JobStep::New(None)),
+            ["job", id, result, active] => {
+                let result = match *result {
+                    "done" => JobResult::Done,
+                    "failed" => JobResult::Failed,
+                    "canceled" => JobResult::Canceled,
+                    other => panic!("result {other}"),
+                };
+                self.job(service, id, JobStep::Removed { result, active: state(active) });
+            }
+            ["nobody", "holds"] => self.fact(&name, Known::Holders(vec![])),
+            ["held"] => self.fact(
+                &name,
+                Known::Holders(vec![Holder {
+                    place: "0.0.0.0:80".into(),
+                    pid: 99,
+                    comm: "apache2".into(),
+                    cgroup: Some(CgroupId(5)),
+                    unit: "apache2.service".into(),
+                }]),
+            ),
+            ["read", active, rest @ ..] => {
+                let state = unit(service, active, rest);
+                self.fact(&name, Known::Unit(Box::new(state)));
+            }
+            ["behind", front] => {
+                let fronts = [Service::new(front)].into();
+                self.put(Input::Fronts { service: name, fronts });
+            }
+            ["pause", ms] => {
+                let until = self.now + Duration::from_millis(ms.parse().unwrap());
+                let pause = Pause { until, by: "root".into(), reason: "deploy".into() };
+                self.put(Input::Command(Command::Pause { service: name, pause }));
+            }
+            ["resume"] => self.put(Input::Command(Command::Resume { service: name })),
+            ["sleep"] => {}
+            other => panic!("not a word of the script: {other:?}"),
+        }
+    }
+
+    fn exit(&mut self, service: Service, cause: Cause) {
+        let exit = Exit { cgroup: CgroupId(1), pid: 10, cause, comm: "web".into() };
+        let suspicion = Suspicion { service, at: self.now, why: Why::MainExit { exit, sent: None } };
+        self.put(Input::Suspicion(suspicion));
+    }
+
+    fn answer(&mut self, service: &Service, verdict: Verdict) {
+        let at = self.asks.iter().position(|ask| ask.service == *service).expect("nothing was asked");
+        let ask = self.asks.remove(at).unwrap();
+        let end = match verdict {
+            Verdict::Alive => End::Good { status: Some(200) },
+            Verdict::Dead => End::Status(503),
+            Verdict::Unknown => End::Own(OwnFault::Resources("EMFILE".into())),
+        };
+        self.put(Input::Answer(Box::new(Answer {
+            order: ask.id,
+            service: ask.service,
+            heartbeat: ask.heartbeat,
+            incident: ask.incident,
+            verdict,
+            end,
+            phase: Phase::Headers,
+            asked: "127.0.0.1:80".into(),
+            began: self.now,
+            took: Duration::from_millis(1),
+            body_bytes: 0,
+            warnings: vec![],
+        })));
+    }
+
+    fn reply(&mut self, service: &Service, result: Result) {
+        let at = self.acts.iter().position(|act| act.service == *service).expect("nothing was ordered");
+        let act = self.acts.remove(at).unwrap();
+        let (service, incident) = (act.service, act.incident);
+        self.put(Input::Outcome(Outcome {
+            order: act.id,
+            service,
+            incident,
+            requested: self.now,
+            at: self.now,
+            result,
+        }));
+    }
+
+    fn job(&mut self, service: &str, id: &str, step: JobStep) {
+        let unit = format!("{service}.service").parse().unwrap();
+        self.put(Input::Job(Job { unit, id: id.parse().unwrap(), step }));
+    }
+
+    fn fact(&mut self, service: &Service, known: Known) {
+        let fits = |look: &&Look| {
+            look.service == *service
+                && match &known {
+                    Known::Unit(_) => look.question == Question::Unit,
+                    Known::Holders(_) => look.question == Question::Holders,
+                    Known::Nothing { .. } => true,
+                }
+        };
+        let look = self.looks.iter().find(fits).expect("nothing was looked for").clone();
+        self.looks.retain(|other| other.id != look.id);
+        let (order, service, at) = (look.id, look.service, self.now);
+        self.put(Input::Fact(Fact { order, service, at, known }));
+    }
+}
+
+fn state(word: &str) -> ActiveState {
+    match word {
+        "active" => ActiveState::Active,
+        "reloading" => ActiveState::Reloading,
+        "inactive" => ActiveState::Inactive,
+        "failed" => ActiveState::Failed,
+        "activating" => ActiveState::Activating,
+        "deactivating" => ActiveState::Deactivating,
+        other => panic!("state {other}"),
+    }
+}
+
+/// `run=N` is the incarnation; `result=…`, `restart=…`, `sub=…`, `job=…`, `absent`, `disabled`.
+fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
+    let mut unit = UnitState {
+        unit: format!("{service}.service").parse().unwrap(),
+        load: LoadState::Loaded,
+        file: FileState::Other,
+        active: state(active),
+        sub: String::new(),
+        incarnation: Some(Incarnation([1; 16])),
+        main_pid: Some(10),
+        cgroup: Some(CgroupId(1)),
+        cgroup_path: format!("/system.slice/{service}.service"),
+        job: None,
+        main_ended: None,
+        result: "success".into(),
+        restart: RestartOn::No,
+        restart_pause: Duration::from_millis(100),
+        restarts: 0,
+        stop_timeout: Some(Duration::from_secs(90)),
+        start_timeout: Some(Duration::from_secs(90)),
+        start_limit_burst: 5,
+        start_limit_interval: Duration::from_secs(10),
+        socket_activated: false,
+        oneshot: false,
+        success_codes: vec![],
+        success_signals: vec![],
+    };
+    for word in rest {
+        match word.split_once('=') {
+            Some(("run", run)) => unit.incarnation = Some(Incarnation([run.parse().unwrap(); 16])),
+            Some(("result", result)) => unit.result = result.into(),
+            Some(("sub", sub)) => unit.sub = sub.into(),
+            Some(("restarts", n)) => unit.restarts = n.parse().unwrap(),
+            Some(("job", id)) => unit.job = Some(PendingJob { id: id.parse().unwrap(), kind: None }),
+            Some(("restart", "on-failure")) => unit.restart = RestartOn::OnFailure,
+            Some(("main", code)) => unit.main_ended = Some(Cause::Code(code.parse().unwrap())),
+            None if *word == "absent" => unit.load = LoadState::NotFound,
+            None if *word == "disabled" => unit.file = FileState::Disabled,
+            None if *word == "socket" => unit.socket_activated = true,
+            _ => panic!("word {word}"),
+        }
+    }
+    unit
+}
+
+fn decision(decision: &Decision) -> String {
+    match decision {
+        Decision::Act { action, rule, observed_only } => {
+            let only = if *observed_only { " (observed only)" } else { "" };
+            format!("decided {action:?}{only}: {rule}")
+        }
+        Decision::Hold { hold, .. } => format!("held: {hold:?}"),
+        Decision::LeaveAlone { why, .. } => format!("left alone: {why}"),
+        Decision::Alert { what } => format!("ALERT {what}"),
+        Decision::End(story) => {
+            let mut told = format!("{:?} after {:?} and {} restarts", story.end, story.took, story.restarts);
+            for step in &story.steps {
+                let _ = write!(told, "\n      {} µs {}", step.after_us, step.what);
+            }
+            told
+        }
+    }
+}
