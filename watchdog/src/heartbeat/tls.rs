@@ -172,6 +172,9 @@ fn told(fault: &rustls::Error) -> String {
         let names = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name)); // DnsName("a.example")
         return format!("is for {}, not for {}", names.collect::<Vec<_>>().join(", "), expected.to_str());
     }
+    if let CertificateError::Other(why) = fault {
+        return format!("cannot be used ({why})"); // X.509 v1, or an issuer's certificate shown as a server's
+    }
     if *fault == CertificateError::UnknownIssuer {
         return "unknown issuer".into();
     }
