@@ -2,10 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -31,22 +28,23 @@ pub(super) trait Out: Send {
     fn reopen(&mut self);
 }
 
-/// Runs until the queue is closed and empty. `gap` makes the line that says how many are missing, and gives the counter of
-/// such lines.
+/// Runs until the queue is closed and empty. `gap` makes the line that says how many are missing; `said` counts such lines.
 pub(super) fn drain(
     sink: &Sink,
     queue: &Queue,
     out: &mut dyn Out,
-    gap: impl Fn(u64) -> (Vec<u8>, Arc<AtomicU64>),
+    gap: impl Fn(u64) -> Vec<u8>,
+    said: &AtomicU64,
 ) {
     loop {
         match queue.next() {
             Job::Line(line) => {
-                deliver(sink, queue, out, &line);
+                if !deliver(sink, queue, out, &line) {
+                    queue.give_up();
+                }
             }
             Job::Gap(lost) => {
-                let (line, said) = gap(lost);
-                if deliver(sink, queue, out, &line) {
+                if deliver(sink, queue, out, &gap(lost)) {
                     said.fetch_add(1, Ordering::AcqRel);
                 }
             }
@@ -56,6 +54,7 @@ pub(super) fn drain(
     }
 }
 
+/// False: the end came first.
 fn deliver(sink: &Sink, queue: &Queue, out: &mut dyn Out, line: &[u8]) -> bool {
     let mut pause = PAUSE;
     let mut failed = false;
@@ -74,7 +73,6 @@ fn deliver(sink: &Sink, queue: &Queue, out: &mut dyn Out, line: &[u8]) -> bool {
                     break;
                 }
                 out.abandon();
-                queue.give_up();
                 return false;
             }
         }

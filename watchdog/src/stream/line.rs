@@ -3,12 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Error, Record, data};
-use crate::model::{Mono, Service};
+use crate::{
+    clock,
+    model::{Mono, Service},
+};
 
 /// In every line; grows when an old reader would misread a new line.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -73,9 +75,9 @@ pub fn read(line: &str) -> Result<Line, Error> {
 
 /// Puts records into lines.
 pub(super) struct Stamp {
-    run: String,
-    source: String,
-    lines: AtomicU64,
+    pub(super) run: String,
+    pub(super) source: String,
+    pub(super) lines: AtomicU64,
 }
 
 impl Stamp {
@@ -102,15 +104,8 @@ impl Stamp {
     }
 }
 
-/// CLOCK_MONOTONIC.
-pub(super) fn now() -> Mono {
-    let now = clock_gettime(ClockId::Monotonic);
-    let part = |part: i64| u64::try_from(part).unwrap_or(0);
-    Mono(part(now.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(now.tv_nsec)))
-}
-
 fn wall(at: Mono) -> Timestamp {
-    let (now, wall) = (now(), Timestamp::now());
+    let (now, wall) = (clock::now(), Timestamp::now());
     let ago =
         i64::try_from(now.0).unwrap_or(i64::MAX).saturating_sub(i64::try_from(at.0).unwrap_or(i64::MAX));
     wall.checked_sub(SignedDuration::from_nanos(ago)).unwrap_or(wall)

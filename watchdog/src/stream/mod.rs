@@ -32,6 +32,7 @@ pub use record::{Record, Said};
 pub use sentence::sentence;
 pub use settings::{Settings, Sink};
 
+use crate::{clock, model::Loss};
 use drain::Out;
 use line::Stamp;
 use queue::Queue;
@@ -79,7 +80,9 @@ pub enum Error {
         got: u64,
     },
     /// A line of a type that this program does not know, or whose data is of another type.
-    #[error("cannot read a record of type {kind:?}: this program does not know it")]
+    #[error(
+        "cannot read a record of type {kind:?}: this program does not know it, or the data is of another type"
+    )]
     Kind {
         /// The line's.
         kind: String,
@@ -129,6 +132,7 @@ impl Stream {
         Stream::start(Stamp::new(), outs)
     }
 
+    /// Over whatever these write to.
     fn start(stamp: Stamp, outs: Vec<(Sink, Box<dyn Out>)>) -> Result<Stream, Error> {
         let mut stream =
             Stream { stamp: Arc::new(stamp), sinks: Vec::new(), gaps_said: Arc::new(AtomicU64::new(0)) };
@@ -140,12 +144,11 @@ impl Stream {
                 .name(format!("events-{}", sink.word()))
                 .stack_size(STACK)
                 .spawn(move || {
-                    drain::drain(&of, &queue, out.as_mut(), |lost| {
+                    let gap = |lost| {
                         let place = format!("events: {of}");
-                        let record = Record::loss(line::now(), &crate::model::Loss { lost, place });
-                        let bytes = of.encode(&stamp.line(&record));
-                        (bytes, said.clone())
-                    });
+                        of.encode(&stamp.line(&Record::loss(clock::now(), &Loss { lost, place })))
+                    };
+                    drain::drain(&of, &queue, out.as_mut(), gap, &said);
                 })
                 .map_err(|source| Error::Thread { sink, source })?;
         }

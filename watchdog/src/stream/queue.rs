@@ -32,6 +32,8 @@ struct Inner {
     closing: bool,
     reopen: bool,
     lost: u64,
+    /// Of the lost ones, those that were taken and could not be written when the end came.
+    given_up: u64,
     fault: Option<String>,
 }
 
@@ -93,7 +95,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Waits until nothing is left, at most until then; returns how many lines are.
+    /// Waits until nothing is left, at most until then; returns how many lines were left or given up.
     pub(super) fn wait_until(&self, deadline: Instant) -> u64 {
         let mut inner = self.lock();
         while inner.busy || !inner.entries.is_empty() {
@@ -103,7 +105,7 @@ impl Queue {
             };
             inner = self.changed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        u64::try_from(inner.lines).unwrap_or(u64::MAX) + u64::from(inner.busy)
+        u64::try_from(inner.lines).unwrap_or(u64::MAX) + u64::from(inner.busy) + inner.given_up
     }
 
     pub(super) fn state(&self, sink: &Sink) -> SinkState {
@@ -168,7 +170,9 @@ impl Queue {
 
     /// A line that was taken could not be written before the end.
     pub(super) fn give_up(&self) {
-        self.lock().lost += 1;
+        let mut inner = self.lock();
+        inner.lost += 1;
+        inner.given_up += 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

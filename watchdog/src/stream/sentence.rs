@@ -5,7 +5,7 @@ use std::{fmt::Write, time::Duration};
 use super::{Record, Said};
 use crate::model::{
     Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
-    Listener, Mono, Outcome, Phase, Place, Result, Saw, Sender, Sign, SignalSent, Source, Stall, Story, Tell,
+    Listener, Mono, Outcome, Place, Result, Saw, Sender, Sign, SignalSent, Source, Stall, Story, Tell,
     UnitState, Verdict, Why,
 };
 
@@ -66,8 +66,8 @@ fn sign_said(sign: &Sign) -> String {
 
 fn why(why: &Why) -> String {
     match why {
-        Why::MainExit { exit, sent } => exited("main process", exit) + &after(sent.as_ref()),
-        Why::WorkerExit { exit, sent } => exited("process", exit) + &after(sent.as_ref()),
+        Why::MainExit { exit, sent } => exited("main process", exit) + &after(exit.cause, sent.as_ref()),
+        Why::WorkerExit { exit, sent } => exited("process", exit) + &after(exit.cause, sent.as_ref()),
         Why::AcceptStall(stall) => not_accepted(stall),
         Why::AnswerStall(stall) => not_answered(stall),
         Why::ListenerLost(port) => format!("nobody listens on port {port} any more"),
@@ -89,9 +89,14 @@ fn ended(cause: Cause) -> String {
     }
 }
 
-fn after(sent: Option<&SignalSent>) -> String {
-    sent.map(|sent| format!(", after {} from {}", signal(sent.signal), sender(&sent.sender)))
-        .unwrap_or_default()
+/// A signal may have been sent, and the process ended otherwise: it may have handled it, or be on its way.
+fn after(cause: Cause, sent: Option<&SignalSent>) -> String {
+    let Some(sent) = sent else { return String::new() };
+    let by = sender(&sent.sender);
+    match cause {
+        Cause::Signal { signal, .. } if signal == sent.signal => format!(", sent by {by}"),
+        Cause::Signal { .. } | Cause::Code(_) => format!(", after {} from {by}", signal(sent.signal)),
+    }
 }
 
 fn sender(sender: &Sender) -> String {
@@ -172,23 +177,11 @@ fn heartbeat(answer: &Answer) -> String {
         Verdict::Dead => "DEAD",
         Verdict::Unknown => "unknown",
     };
-    let phase = match (answer.verdict, answer.phase) {
-        (Verdict::Alive, _) => "",
-        (Verdict::Dead | Verdict::Unknown, phase) => match phase {
-            Phase::Resolve => " while resolving the name",
-            Phase::Connect => " while connecting",
-            Phase::Tls => " in the TLS handshake",
-            Phase::Headers => " while waiting for the headers",
-            Phase::Body => " while reading the body",
-            Phase::Exec => " running the program",
-        },
+    let when = match answer.verdict {
+        Verdict::Alive => "in",
+        Verdict::Dead | Verdict::Unknown => "after",
     };
-    let mut text =
-        format!("{verdict}{phase}: {} asked, {} after {}", answer.asked, answer.end, span(answer.took));
-    for warning in &answer.warnings {
-        let _ = write!(text, "; {warning}");
-    }
-    text
+    format!("{verdict} {when} {}: {}, {answer}", span(answer.took), answer.asked)
 }
 
 fn decision(tell: &Tell) -> String {
@@ -202,7 +195,7 @@ fn decision(tell: &Tell) -> String {
         }
         Decision::LeaveAlone { why, cause, sent } => {
             let ended =
-                cause.map(|cause| format!(" (main process {}{})", ended(cause), after(sent.as_ref())));
+                cause.map(|cause| format!(" (main process {}{})", ended(cause), after(cause, sent.as_ref())));
             format!("left alone: {why}{}", ended.unwrap_or_default())
         }
         Decision::Alert { what } => format!("ALERT: {what}"),

@@ -1,0 +1,106 @@
+//! Real files, pipes and devices.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::{MetadataExt, symlink},
+    path::Path,
+    time::Duration,
+};
+
+use expect_test::expect;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::{numbered, until};
+use crate::stream::{Settings, Sink, Stream, read};
+
+fn open(path: &Path) -> Result<Stream, crate::stream::Error> {
+    Stream::open(&Settings { sinks: vec![Sink::File(path.to_owned())] })
+}
+
+fn lines_of(path: &Path) -> usize {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().inspect(|line| drop(read(line).unwrap())).count()
+}
+
+#[test]
+fn a_file_is_made_for_root_and_its_group_and_appended_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    for runs in 1..=2 {
+        let stream = open(&path).unwrap();
+        stream.write(&numbered(1));
+        assert_eq!(stream.close(Duration::from_secs(20)), 0);
+        assert_eq!(lines_of(&path), runs);
+    }
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o027, 0);
+}
+
+#[test]
+fn a_line_that_a_crash_cut_does_not_spoil_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.jsonl");
+    fs::write(&path, "{\"specver").unwrap();
+    let stream = open(&path).unwrap();
+    stream.write(&numbered(1));
+    assert_eq!(stream.close(Duration::from_secs(20)), 0);
+    let text = fs::read_to_string(&path).unwrap();
+    let (cut, whole) = text.split_once('\n').unwrap();
+    assert_eq!(cut, "{\"specver");
+    read(whole.trim_end()).unwrap();
+}
+
+#[test]
+fn a_rotated_file_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, old) = (folder.path().join("events.jsonl"), folder.path().join("events.jsonl.1"));
+    let stream = open(&path).unwrap();
+    stream.write(&numbered(1));
+    until("the line is written", || stream.state()[0].queued == 0);
+    fs::rename(&path, &old).unwrap();
+    stream.write(&numbered(2));
+    until("the line is written to the old file", || stream.state()[0].queued == 0);
+    stream.reopen();
+    stream.write(&numbered(3));
+    assert_eq!(stream.close(Duration::from_secs(20)), 0);
+    assert_eq!((lines_of(&old), lines_of(&path)), (2, 1));
+}
+
+#[test]
+fn a_pipe_without_a_reader_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.pipe");
+    mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let stream = open(&path).unwrap();
+    stream.write(&numbered(1));
+    let first = BufReader::new(fs::File::open(&path).unwrap()).lines().next().unwrap().unwrap();
+    read(&first).unwrap();
+    // That reader is gone by now; the next one gets whole lines again.
+    stream.write(&numbered(2));
+    let second = BufReader::new(fs::File::open(&path).unwrap()).lines().next().unwrap().unwrap();
+    assert_eq!(read(&second).unwrap().record, numbered(2));
+}
+
+#[test]
+fn a_full_device_loses_nothing_in_silence() {
+    let stream = open(Path::new("/dev/full")).unwrap();
+    (0..5).for_each(|number| stream.write(&numbered(number)));
+    until("the fault is told", || stream.state()[0].fault.is_some());
+    assert_eq!(stream.close(Duration::from_secs(20)), 5);
+}
+
+#[test]
+fn what_is_no_file_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("link");
+    symlink("/etc/passwd", &link).unwrap();
+    let refused = |path: &Path| {
+        let error = open(path).err().unwrap().to_string();
+        error.replace(&*folder.path().to_string_lossy(), "FOLDER")
+    };
+    let paths = [folder.path(), &link, &folder.path().join("nowhere/events")];
+    expect![[r#"
+        cannot open the event file FOLDER: Is a directory (os error 21) (see [watchdog] events)
+        cannot open the event file FOLDER/link: Too many levels of symbolic links (os error 40) (see [watchdog] events)
+        cannot open the event file FOLDER/nowhere/events: No such file or directory (os error 2) (see [watchdog] events)"#]].assert_eq(&paths.map(refused).join("\n"));
+}
