@@ -52,7 +52,8 @@ stable = "1m"
 
 #[test]
 fn a_service_with_several_sites_is_one_service_without_a_warning() {
-    check(
+    let (_folder, loaded) = load_all(&[(
+        "watchdog.toml",
         r#"
 [service.web]
 unit = "nginx.service"
@@ -67,8 +68,11 @@ on_failure = "alert"
 exec = ["/usr/bin/mysqladmin", "ping"]
 user = "mysql"
 "#,
-        expect![[r#"
-
-        "#]],
-    );
+    )]);
+    let loaded = loaded.unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    let web = &crate::model::Service::new("web");
+    assert_eq!(loaded.settings.heartbeats[web].len(), 3);
+    assert_eq!(loaded.settings.policy.services[web].heartbeats.len(), 3);
+    assert_eq!(loaded.settings.suspicion.services[web].connects.len(), 2); // a program listens nowhere
 }
