@@ -116,12 +116,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
             control_socket: host.control_socket,
         },
         warnings: warnings(&log, &sources),
-        checked_only: log
-            .checked_only
-            .take()
-            .into_iter()
-            .map(|(key, means)| format!("{key}: {means}"))
-            .collect(),
+        checked_only: checked_only(&log),
         later: BTreeMap::new(),
         files: sources.into_iter().map(|source| source.path).collect(),
         ignored,
@@ -169,6 +164,17 @@ fn draft(
         return None;
     };
     Some(service::read(name, &entry.key, &Reader::service(name, table, log), sources, profiles))
+}
+
+fn checked_only(log: &reader::Log) -> Vec<String> {
+    let mut told = log.checked_only.take();
+    let always = keys::CHECKED_ONLY.iter().filter(|(key, _)| keys::TOLD_ALWAYS.contains(key));
+    for (key, means) in always {
+        if !told.iter().any(|(said, _)| said == key) {
+            told.push(((*key).into(), means));
+        }
+    }
+    told.into_iter().map(|(key, means)| format!("{key}: {means}")).collect()
 }
 
 fn warnings(log: &reader::Log, sources: &[Source]) -> Vec<String> {

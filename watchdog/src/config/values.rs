@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SpanRelativeTo, fmt::friendly::SpanParser};
+use jiff::{
+    SpanRelativeTo,
+    fmt::friendly::{Spacing, SpanParser, SpanPrinter},
+};
 
 /// What was expected, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,26 +50,9 @@ pub(super) fn duration(text: &str, limits: &RangeInclusive<Duration>) -> Result<
     }
 }
 
-/// A duration as people write it, exact to the nanosecond: `1h30m`, `250ms`, `0s`.
+/// A duration as people write it: `1h30m`, `250ms`, `0s`.
 pub(super) fn say(duration: Duration) -> String {
-    const UNITS: [(&str, u128); 7] = [
-        ("d", 86_400_000_000_000),
-        ("h", 3_600_000_000_000),
-        ("m", 60_000_000_000),
-        ("s", 1_000_000_000),
-        ("ms", 1_000_000),
-        ("µs", 1_000),
-        ("ns", 1),
-    ];
-    let mut left = duration.as_nanos();
-    let mut text = String::new();
-    for (unit, size) in UNITS {
-        if left >= size {
-            text += &format!("{}{unit}", left / size);
-            left %= size;
-        }
-    }
-    if text.is_empty() { "0s".into() } else { text }
+    SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&duration)
 }
 
 /// A percentage such as `1%`.

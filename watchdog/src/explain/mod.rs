@@ -1,1 +1,13 @@
-//! What would happen, and what happened.
+//! What would happen, and what happened; in words for someone who was just woken.
+//!
+//! Invariant: it says what the rooms below do, with their figures and after their rules, and nothing that they do not do.
+//! Deliberately absent: reading files, asking systemd: whoever asks brings what is known.
+
+mod check;
+mod outlook;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
+pub use outlook::Outlook;

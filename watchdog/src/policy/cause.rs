@@ -5,7 +5,7 @@ use crate::model::{Cause, RestartOn, UnitState};
 /// How a unit ended: the classes of systemd's table of Restart=.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Class {
+pub enum Class {
     /// Exit code 0, SIGHUP, SIGINT, SIGTERM, SIGPIPE, or one of SuccessExitStatus=.
     Clean,
     /// Any other exit code.
@@ -45,7 +45,7 @@ pub(super) fn class(unit: &UnitState, seen: Option<Cause>) -> Class {
 }
 
 /// Whether `Restart=` (systemd's or ours) acts on an end of this class.
-pub(super) fn acts(on: RestartOn, class: Class) -> bool {
+pub fn acts(on: RestartOn, class: Class) -> bool {
     match on {
         RestartOn::No => false,
         RestartOn::Always => true,

@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use cause::{Class, acts};
 pub use settings::{Dependency, Gates, Guard, Host, Pulse, Settings};
 
 use self::{

@@ -1145,7 +1145,7 @@ concurrent_restarts = 0
               --> watchdog.toml:11:12
                |
             11 | hold_for = "0s"
-               |            ^^^^ expected a duration from 1s to 366d
+               |            ^^^^ expected a duration from 1s to 8784h
 
             error: cannot use this value of `watchdog.budget.concurrent_restarts`
               --> watchdog.toml:13:23

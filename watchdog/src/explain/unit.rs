@@ -1,0 +1,133 @@
+//! What a unit's own settings do with what watchdog wants.
+
+use super::check::{say, several};
+use crate::{
+    model::{FileState, LoadState, RestartOn, Service, UnitState},
+    policy::Guard,
+};
+
+/// What stands in the way; each worth a warning.
+pub(super) fn warnings(service: &Service, guard: &Guard, unit: &UnitState) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |text: String| warnings.push(format!("{service}: {text}"));
+    match unit.load {
+        LoadState::Loaded => {}
+        LoadState::NotFound => {
+            warn(format!(
+                "systemd knows no unit {}: it is watched until it appears; see `systemctl list-unit-files`",
+                unit.unit
+            ));
+        }
+        LoadState::Masked => {
+            warn(format!("{} is masked: it is left alone until `systemctl unmask`", unit.unit))
+        }
+        LoadState::Error => {
+            warn(format!("systemd cannot load {}: see `systemctl status {}`", unit.unit, unit.unit))
+        }
+    }
+    if unit.load == LoadState::Loaded && unit.file == FileState::Disabled && guard.only_if_enabled {
+        warn(format!(
+            "{} is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same",
+            unit.unit
+        ));
+    }
+    if unit.oneshot {
+        warn(format!(
+            "{} is Type=oneshot: its end is its success, there is nothing to keep answering",
+            unit.unit
+        ));
+    }
+    let systemd_first = unit.stop_timeout.map(|own| own * 3);
+    if let (Some(ours), Some(own)) = (guard.stop_timeout, unit.stop_timeout)
+        && ours < own
+    {
+        warn(format!(
+            "`stop_timeout` ({}) is shorter than the unit's TimeoutStopSec= ({}): a stop that the unit allows is cut short by a kill",
+            say(ours),
+            say(own)
+        ));
+    } else if let (Some(ours), Some(phases)) = (guard.stop_timeout, systemd_first)
+        && ours > phases
+    {
+        warn(format!(
+            "`stop_timeout` ({}) is never reached: after TimeoutStopSec= in each of its three phases ({}) systemd kills by itself",
+            say(ours),
+            say(phases)
+        ));
+    }
+    if let (Some(ours), Some(own)) = (guard.start_timeout, unit.start_timeout)
+        && ours > own
+    {
+        warn(format!(
+            "`start_timeout` ({}) is never reached: systemd gives the start up after TimeoutStartSec= ({})",
+            say(ours),
+            say(own)
+        ));
+    }
+    warnings
+}
+
+/// The unit's own Restart=, StartLimit*, TimeoutStop= and TimeoutStart=, and what they do with it.
+pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
+    if matches!(unit.load, LoadState::NotFound | LoadState::Masked | LoadState::Error) {
+        return Vec::new();
+    }
+    let mut own = vec![restart(unit)];
+    if unit.start_limit_burst > 0 && !unit.start_limit_interval.is_zero() {
+        own.push(format!(
+            "StartLimit: systemd refuses more than {} in {}; before a start of watchdog's would reach that, it clears the count: its own budget ({} in {}) is the one that holds",
+            several(unit.start_limit_burst, "start"),
+            say(unit.start_limit_interval),
+            guard.burst,
+            say(guard.within)
+        ));
+    }
+    own.push(match unit.stop_timeout {
+        Some(timeout) => {
+            format!("TimeoutStopSec={}: for each of ExecStop=, the signals, and ExecStopPost=", say(timeout))
+        }
+        None => "TimeoutStopSec=infinity: systemd itself would wait for ever".into(),
+    });
+    own.push(match unit.start_timeout {
+        Some(timeout) => format!("TimeoutStartSec={}", say(timeout)),
+        None => "TimeoutStartSec=infinity".into(),
+    });
+    if unit.socket_activated {
+        own.push(
+            "started by its socket: while it is inactive it is healthy, and no heartbeat wakes it".into(),
+        );
+    }
+    own
+}
+
+fn restart(unit: &UnitState) -> String {
+    let pause = say(unit.restart_pause);
+    let after = format!(
+        "after {pause}; watchdog lets it, asks whether the service answers, and acts only where systemd does not"
+    );
+    match unit.restart {
+        RestartOn::No => "Restart=no: systemd never starts it again by itself".into(),
+        RestartOn::Always => {
+            format!("Restart=always: systemd itself starts it again after every end, {after}")
+        }
+        RestartOn::OnSuccess => {
+            format!("Restart=on-success: systemd itself starts it again after a clean end, {after}")
+        }
+        RestartOn::OnFailure => {
+            format!("Restart=on-failure: systemd itself starts it again after a crash or a time-out, {after}")
+        }
+        RestartOn::OnAbnormal => {
+            format!(
+                "Restart=on-abnormal: systemd itself starts it again after a fatal signal or a time-out, {after}"
+            )
+        }
+        RestartOn::OnAbort => {
+            format!("Restart=on-abort: systemd itself starts it again after a fatal signal, {after}")
+        }
+        RestartOn::OnWatchdog => {
+            format!(
+                "Restart=on-watchdog: systemd itself starts it again after a missed WatchdogSec=, {after}"
+            )
+        }
+    }
+}
