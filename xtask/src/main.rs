@@ -1,6 +1,7 @@
 //! Tasks of the project, one file each: `cargo xtask --help` lists them.
 #![allow(clippy::print_stdout, reason = "a task of the command line prints its result")]
 
+mod build_ebpf;
 mod ci;
 mod imports;
 mod lab;
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// The probes: builds the object for the kernel that the program embeds
+    BuildEbpf(build_ebpf::BuildEbpf),
     /// The gate: all that must hold before a change is taken
     Ci(ci::Ci),
     /// A throw-away host: systemd as PID 1 in private namespaces, with real servers
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         return ::lab::keeper::main(arguments);
     }
     let done = match Arguments::parse().task {
+        Task::BuildEbpf(build) => build.run(),
         Task::Ci(ci) => ci.run(),
         Task::Lab(lab) => lab.run(),
         Task::Test(test) => test.run(),

@@ -1,0 +1,132 @@
+/// Listeners remembered for each port: SO_REUSEPORT workers, IPv4 and IPv6. Those above are not looked at.
+pub const LISTENERS: usize = 64;
+
+/// Connections sampled for each port.
+pub const SAMPLES: usize = 16;
+
+/// [`PortState::stage`]: no connection waits as far as we know, no timer runs.
+pub const STAGE_IDLE: u32 = 0;
+/// [`PortState::stage`]: a timer runs.
+pub const STAGE_ARMED: u32 = 1;
+/// [`PortState::stage`]: a timer runs, and a stall was told.
+pub const STAGE_STALLED: u32 = 2;
+
+/// [`Sample::open`]: the client waits for an answer that is not late yet, so this sample must not be overwritten.
+pub const OPEN: u32 = 1;
+
+/// The kernel's own timer, found in a map's value by this name.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct bpf_timer {
+    /// The kernel's.
+    pub opaque: [u64; 2],
+}
+
+/// The kernel's own lock, found in a map's value by this name.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct bpf_spin_lock {
+    /// The kernel's.
+    pub val: u32,
+}
+
+/// How one port is watched; written by user space alone.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The same connection at the head of the accept queue for this many nanoseconds is a stall.
+    pub accept_after_ns: u64,
+    /// Bytes received and none sent since, for this many nanoseconds, is a stall.
+    pub answer_after_ns: u64,
+}
+
+/// The kernel's notes on one port; created empty by user space.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PortState {
+    /// The next look at the accept queues.
+    pub timer: bpf_timer,
+    /// Held while a slot of `listeners` is claimed.
+    pub lock: bpf_spin_lock,
+    /// Slots of `listeners` that were ever in use.
+    pub used: u32,
+    /// One of the `STAGE_*`.
+    pub stage: u32,
+    /// None.
+    pub pad: u32,
+    /// When clients were last told of.
+    pub in_use_at: u64,
+    /// Addresses of `struct sock`; 0 is a free slot.
+    pub listeners: [u64; LISTENERS],
+}
+
+/// One sampled connection.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sample {
+    /// Address of its `struct sock`; 0 is a free slot.
+    pub sk: u64,
+    /// Its cookie, which is never reused, unlike the address.
+    pub cookie: u64,
+    /// The arrival (jiffies, with bit 32 set) of the request that was last told to be late.
+    pub said: u64,
+    /// 0 or [`OPEN`].
+    pub open: u32,
+    /// None.
+    pub pad: u32,
+}
+
+/// The kernel's notes on the sampled connections of one port; created empty by user space.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerState {
+    /// The next look at the samples.
+    pub timer: bpf_timer,
+    /// A full barrier for `armed`.
+    pub lock: bpf_spin_lock,
+    /// A timer runs.
+    pub armed: u32,
+    /// The slot to be tried next.
+    pub next: u32,
+    /// None.
+    pub pad: u32,
+    /// When a connection was last sampled.
+    pub sampled_at: u64,
+    /// When a stall was last told.
+    pub said_at: u64,
+    /// The samples.
+    pub samples: [Sample; SAMPLES],
+}
+
+impl PortState {
+    /// Nothing known yet.
+    pub const EMPTY: PortState = PortState {
+        timer: bpf_timer { opaque: [0; 2] },
+        lock: bpf_spin_lock { val: 0 },
+        used: 0,
+        stage: STAGE_IDLE,
+        pad: 0,
+        in_use_at: 0,
+        listeners: [0; LISTENERS],
+    };
+}
+
+impl AnswerState {
+    /// Nothing known yet.
+    pub const EMPTY: AnswerState = AnswerState {
+        timer: bpf_timer { opaque: [0; 2] },
+        lock: bpf_spin_lock { val: 0 },
+        armed: 0,
+        next: 0,
+        pad: 0,
+        sampled_at: 0,
+        said_at: 0,
+        samples: [Sample { sk: 0, cookie: 0, said: 0, open: 0, pad: 0 }; SAMPLES],
+    };
+}
+
+const _: () = assert!(size_of::<Settings>() == 16, "the layout of Settings changed: that is a new ABI");
+const _: () = assert!(size_of::<PortState>() == 552, "the layout of PortState changed: that is a new ABI");
+const _: () = assert!(size_of::<Sample>() == 32, "the layout of Sample changed: that is a new ABI");
+const _: () =
+    assert!(size_of::<AnswerState>() == 560, "the layout of AnswerState changed: that is a new ABI");

@@ -1,0 +1,43 @@
+//! A process ended: told once, when its last thread ends.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use watchdog_common::Kind;
+
+use crate::{
+    kernel::{given, read},
+    record::tell,
+    task,
+};
+
+given! {
+    TASK_EXIT_CODE: u32,
+    SIGNAL_LIVE: u32,
+    SIGNAL_FLAGS: u32,
+    SIGNAL_GROUP_EXIT_CODE: u32,
+}
+
+/// The whole process ends with `group_exit_code`, whatever its threads say.
+const SIGNAL_GROUP_EXIT: u32 = 4;
+
+/// `sched_process_exit(task, …)`
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn exit(ctx: BtfTracePointContext) -> u32 {
+    let ended: u64 = ctx.arg(0);
+    let signal = task::signal_struct(ended);
+    if read::<u32>(signal, &SIGNAL_LIVE) != 0 {
+        return 0;
+    }
+    let Some(cgroup) = task::watched_cgroup(ended) else { return 0 };
+    let code: u32 = if read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
+        read(signal, &SIGNAL_GROUP_EXIT_CODE)
+    } else {
+        read(task::leader(ended), &TASK_EXIT_CODE)
+    };
+    tell(Kind::Exit, |record| {
+        record.cgroup = cgroup;
+        record.pid = task::pid(ended);
+        record.code = code;
+        record.comm = task::comm(ended);
+    });
+    0
+}

@@ -1,1 +1,0 @@
-//! Placeholder of the probes; see the build task.

@@ -1,0 +1,108 @@
+//! Whose connection is that?
+
+use aya_ebpf::{
+    btf_maps::{Array, LruHashMap},
+    helpers::bpf_get_current_pid_tgid,
+    macros::btf_map,
+};
+
+use crate::kernel::{given, now, read};
+
+given! {
+    /// The number of watchdog's network namespace.
+    NET_NAMESPACE: u32,
+    SOCK_PORT: u32,
+    SOCK_PEER_PORT: u32,
+    SOCK_STATE: u32,
+    SOCK_NET: u32,
+    NET_INUM: u32,
+    SOCK_PROTOCOL: u32,
+}
+
+/// States of a TCP socket.
+pub const ESTABLISHED: i32 = 1;
+pub const SYN_SENT: i32 = 2;
+pub const SYN_RECV: i32 = 3;
+pub const CLOSE: i32 = 7;
+pub const CLOSE_WAIT: i32 = 8;
+pub const LISTEN: i32 = 10;
+
+const IPPROTO_TCP: u16 = 6;
+
+/// watchdog's own process, in the initial PID namespace. Written by the seed, which runs in watchdog's context: nobody else
+/// can tell this number when watchdog lives in a PID namespace of its own.
+#[btf_map]
+static OWN: Array<u32, 1> = Array::new();
+
+/// Sockets of watchdog that are connecting.
+#[btf_map]
+static CONNECTING: LruHashMap<u64, u32, 1024> = LruHashMap::new();
+
+/// Local ports of watchdog's connections, and when they were connected.
+#[btf_map]
+static HEARTBEATS: LruHashMap<u32, u64, 1024> = LruHashMap::new();
+
+/// A server sees a heartbeat's connection within this time of the client, even when a packet was lost between.
+const HEARTBEAT_FRESH_NS: u64 = 3_000_000_000;
+
+/// The local port, in host order.
+#[inline(always)]
+pub fn port(sk: u64) -> u32 {
+    u32::from(read::<u16>(sk, &SOCK_PORT))
+}
+
+/// A TCP socket of watchdog's own network namespace.
+#[inline(always)]
+pub fn is_ours_to_see(sk: u64) -> bool {
+    let net: u64 = read(sk, &SOCK_NET);
+    read::<u32>(net, &NET_INUM) == NET_NAMESPACE.load() && read::<u16>(sk, &SOCK_PROTOCOL) == IPPROTO_TCP
+}
+
+/// This address still is a listener of this port.
+#[inline(always)]
+pub fn listens(sk: u64, on: u32) -> bool {
+    i32::from(read::<u8>(sk, &SOCK_STATE)) == LISTEN && port(sk) == on
+}
+
+/// The task that runs now is watchdog's: remembers it.
+#[inline(always)]
+pub fn remember_own() {
+    if let Some(own) = OWN.get_ptr_mut(0) {
+        // SAFETY: one word of an array; only seeds write it, all the same number.
+        unsafe { *own = own_tgid() }
+    }
+}
+
+#[inline(always)]
+fn own_tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}
+
+/// A socket of the task that runs now begins to connect. Its local port is not chosen yet.
+#[inline(always)]
+pub fn connecting(sk: u64) {
+    if OWN.get(0).is_some_and(|own| *own == own_tgid()) {
+        // What does not fit is taken for a client's: it only makes a service look used.
+        let _ = CONNECTING.insert(sk, 1, 0);
+    }
+}
+
+/// A socket is connected; which happens before the server sees the connection.
+#[inline(always)]
+pub fn connected(sk: u64) {
+    if CONNECTING.get_ptr(sk).is_some() {
+        let _ = CONNECTING.remove(sk);
+        let _ = HEARTBEATS.insert(port(sk), now(), 0);
+    }
+}
+
+/// The peer of this new connection is a heartbeat of ours. Says so once for each heartbeat.
+#[inline(always)]
+pub fn is_heartbeat(sk: u64) -> bool {
+    let peer = u32::from(u16::from_be(read::<u16>(sk, &SOCK_PEER_PORT)));
+    let Some(at) = HEARTBEATS.get_ptr(peer) else { return false };
+    // SAFETY: one word of a map value.
+    let fresh = now().wrapping_sub(unsafe { *at }) < HEARTBEAT_FRESH_NS;
+    let _ = HEARTBEATS.remove(peer);
+    fresh
+}

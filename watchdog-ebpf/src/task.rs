@@ -1,0 +1,111 @@
+//! Whose process is that?
+
+use aya_ebpf::{btf_maps::HashMap, helpers::generated::bpf_get_current_task, macros::btf_map};
+use watchdog_common::{LEVELS, MAX_CGROUPS};
+
+use crate::kernel::{given, read, read_at};
+
+/// The watched cgroups.
+#[btf_map]
+static SERVICES: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
+
+given! {
+    /// The number of watchdog's PID namespace.
+    PID_NAMESPACE: u32,
+    TASK_CGROUPS: u32,
+    TASK_SIGNAL: u32,
+    TASK_LEADER: u32,
+    TASK_COMM: u32,
+    CSS_SET_CGROUP: u32,
+    CGROUP_PARENT: u32,
+    CGROUP_NODE: u32,
+    NODE_ID: u32,
+    SIGNAL_TGID: u32,
+    PID_LEVEL: u32,
+    PID_NUMBERS: u32,
+    UPID_SIZE: u32,
+    UPID_NS: u32,
+    PID_NS_INUM: u32,
+}
+
+/// Namespaces nest deeper than this nowhere but in tests of namespaces.
+const PID_LEVELS: u32 = 8;
+
+/// The task that runs now.
+#[inline(always)]
+pub fn current() -> u64 {
+    // SAFETY: reads a per-CPU pointer.
+    unsafe { bpf_get_current_task() }
+}
+
+/// The watched cgroup that a task belongs to, at most [`LEVELS`] above its own.
+#[inline(always)]
+pub fn watched_cgroup(task: u64) -> Option<u64> {
+    let mut cgroup = own_cgroup(task);
+    for _ in 0..=LEVELS {
+        let id = cgroup_id(cgroup);
+        // SAFETY: the value is not read.
+        if unsafe { SERVICES.get(id) }.is_some() {
+            return Some(id);
+        }
+        // `self` is the first member of a cgroup, so that the parent's address is that of its `self`.
+        cgroup = read(cgroup, &CGROUP_PARENT);
+        if cgroup == 0 {
+            return None;
+        }
+    }
+    None
+}
+
+/// The number of a task's own cgroup.
+#[inline(always)]
+pub fn own_cgroup_id(task: u64) -> u64 {
+    cgroup_id(own_cgroup(task))
+}
+
+#[inline(always)]
+fn own_cgroup(task: u64) -> u64 {
+    read(read(task, &TASK_CGROUPS), &CSS_SET_CGROUP)
+}
+
+#[inline(always)]
+fn cgroup_id(cgroup: u64) -> u64 {
+    read(read(cgroup, &CGROUP_NODE), &NODE_ID)
+}
+
+/// What all threads of a task's process share.
+#[inline(always)]
+pub fn signal_struct(task: u64) -> u64 {
+    read(task, &TASK_SIGNAL)
+}
+
+/// A task's process, by its number in watchdog's PID namespace; 0 when it is not visible there.
+#[inline(always)]
+pub fn pid(task: u64) -> u32 {
+    let pid: u64 = read(signal_struct(task), &SIGNAL_TGID);
+    let level: u32 = read(pid, &PID_LEVEL);
+    let wanted = PID_NAMESPACE.load();
+    for i in 0..PID_LEVELS {
+        if i > level {
+            return 0;
+        }
+        let upid = pid + u64::from(PID_NUMBERS.load()) + u64::from(i * UPID_SIZE.load());
+        let namespace: u64 = read(upid, &UPID_NS);
+        if read::<u32>(namespace, &PID_NS_INUM) == wanted {
+            return read_at(upid);
+        }
+    }
+    0
+}
+
+/// The first thread of a task's process.
+#[inline(always)]
+pub fn leader(task: u64) -> u64 {
+    read(task, &TASK_LEADER)
+}
+
+/// The name of a task's process.
+#[inline(always)]
+pub fn comm(task: u64) -> [u8; 16] {
+    read(leader(task), &TASK_COMM)
+}
