@@ -1,3 +1,4 @@
 //! Turns what the host says into signs.
 
+pub mod ebpf;
 pub mod sock_diag;

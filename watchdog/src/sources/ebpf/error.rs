@@ -1,0 +1,145 @@
+use std::{error::Error as StdError, io, path::PathBuf};
+
+use aya::{EbpfError, maps::MapError, programs::ProgramError};
+
+use super::missing::Missing;
+
+/// Why the probes do not work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel tells nothing about its own structures.
+    #[error(
+        "cannot read {}: the probes need a kernel with CONFIG_DEBUG_INFO_BTF (distribution kernels from 5.17 on have it), \
+         and /sys mounted",
+        path.display()
+    )]
+    NoTypes {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What the kernel tells about itself is of no known form.
+    #[error("cannot understand {}: it is no BTF of this machine", path.display())]
+    BadTypes {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The kernel refuses.
+    #[error("cannot load the probes: run watchdog as root, or with the capabilities CAP_BPF and CAP_PERFMON")]
+    NotPermitted {
+        /// The refusal.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// Lockdown is on.
+    #[error(
+        "cannot load the probes: the kernel is locked down (confidentiality) and lets nobody read its memory; \
+         boot with lockdown=integrity"
+    )]
+    LockedDown,
+    /// The object is of another agreement between the kernel side and the user side.
+    #[error(
+        "cannot use this object of the probes: it lacks {symbol}; build it again with `cargo xtask build-ebpf`"
+    )]
+    OtherAbi {
+        /// What it should have.
+        symbol: &'static str,
+    },
+    /// The object was refused as a whole.
+    #[error("cannot load the object of the probes")]
+    Object {
+        /// Why.
+        source: Box<EbpfError>,
+    },
+    /// The kernel took none of the programs.
+    #[error("cannot load any of the probes: {}", list(.0))]
+    NoProgram(Vec<Missing>),
+    /// One of our own namespaces cannot be told.
+    #[error("cannot read {}: mount /proc", path.display())]
+    Namespace {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A map is not there or not of the expected form.
+    #[error("cannot use the map {name} of the probes")]
+    Map {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        source: MapError,
+    },
+    /// The object lacks a map.
+    #[error(
+        "cannot find the map {name} in the object of the probes; build it again with `cargo xtask build-ebpf`"
+    )]
+    NoMap {
+        /// Its name.
+        name: &'static str,
+    },
+    /// Too much to watch.
+    #[error(
+        "cannot watch more than {limit} {what}: split the configuration over several hosts, or watch fewer ports"
+    )]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many are possible.
+        limit: usize,
+    },
+    /// The listeners that are there already cannot be looked at.
+    #[error("cannot look for the present listeners")]
+    Seed {
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The ring buffer cannot be waited for.
+    #[error("cannot wait for records of the probes: open files may be exhausted (raise LimitNOFILE=)")]
+    Ring {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn object(source: EbpfError) -> Error {
+        if denied(&source) {
+            return Error::NotPermitted { source: Box::new(source) };
+        }
+        // aya does not name this error's type for us.
+        if source.to_string().contains(watchdog_common::ABI_SYMBOL) {
+            return Error::OtherAbi { symbol: watchdog_common::ABI_SYMBOL };
+        }
+        Error::Object { source: Box::new(source) }
+    }
+}
+
+/// The kernel said EPERM somewhere.
+pub(super) fn denied(error: &(dyn StdError + 'static)) -> bool {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(io) = error.downcast_ref::<io::Error>()
+            && io.kind() == io::ErrorKind::PermissionDenied
+        {
+            return true;
+        }
+        at = error.source();
+    }
+    false
+}
+
+/// The part of the kernel's refusal that says why: the last words of the verifier.
+pub(super) fn refusal(error: &ProgramError) -> String {
+    let text = error.to_string();
+    let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines.split_off(lines.len().saturating_sub(3));
+    match lines.first() {
+        Some(first) => format!("{first} … {}", last.join(" · ")),
+        None => last.join(" · "),
+    }
+}
+
+fn list(missing: &[Missing]) -> String {
+    missing.iter().map(Missing::to_string).collect::<Vec<_>>().join("; ")
+}

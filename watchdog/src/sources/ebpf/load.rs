@@ -1,0 +1,131 @@
+//! Brings the object into the kernel, each program on its own: what this kernel cannot serve is left out and told.
+
+use std::{fs, io, io::Read, path::Path};
+
+use aya::{
+    Btf as AyaBtf, Ebpf, EbpfLoader,
+    programs::{BtfTracePoint, Iter, ProgramError},
+};
+use rustix::time::{ClockId, clock_getres};
+use watchdog_common::{ABI, ABI_SYMBOL};
+
+use super::{
+    btf::Btf,
+    error::{Error, denied, refusal},
+    missing::{Missing, Program},
+    offsets,
+};
+
+/// The kernel's own types.
+const TYPES: &str = "/sys/kernel/btf/vmlinux";
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+
+/// Loads and attaches what can be.
+pub(super) fn load(object: &[u8]) -> Result<(Ebpf, Vec<Missing>), Error> {
+    let offsets = {
+        let types = fs::read(TYPES).map_err(|source| Error::NoTypes { path: TYPES.into(), source })?;
+        let btf = Btf::parse(&types).ok_or_else(|| Error::BadTypes { path: TYPES.into() })?;
+        offsets::look_up(&btf)
+    };
+    let mut bpf = create(object, &offsets.globals)?;
+    let missing = start(&mut bpf, offsets.missing)?;
+    trim();
+    Ok((bpf, missing))
+}
+
+fn create(object: &[u8], globals: &[(&'static str, u32)]) -> Result<Ebpf, Error> {
+    let pid_namespace = namespace("/proc/thread-self/ns/pid")?;
+    let net_namespace = namespace("/proc/thread-self/ns/net")?;
+    let jiffy = jiffy_ns();
+    let mut loader = EbpfLoader::new();
+    // An object of another agreement has no such symbol, and is refused for that.
+    loader.override_global(ABI_SYMBOL, &ABI, true);
+    loader.override_global("PID_NAMESPACE", &pid_namespace, true);
+    loader.override_global("NET_NAMESPACE", &net_namespace, true);
+    loader.override_global("JIFFY_NS", &jiffy, true);
+    for (name, value) in globals {
+        loader.override_global(name, value, true);
+    }
+    loader.load(object).map_err(Error::object)
+}
+
+/// Starts every program that is not missing already.
+fn start(bpf: &mut Ebpf, mut missing: Vec<Missing>) -> Result<Vec<Missing>, Error> {
+    let kernel = AyaBtf::from_sys_fs().map_err(|source| Error::Object { source: Box::new(source.into()) })?;
+    let mut refused = None;
+    for program in Program::ALL {
+        if missing.iter().any(|known| known.program == program) {
+            continue;
+        }
+        if let Err(error) = start_one(bpf, program, &kernel) {
+            missing.push(Missing { program, why: refusal(&error) });
+            refused = Some(error);
+        }
+    }
+    if Program::ALL.iter().any(|program| !missing.iter().any(|known| known.program == *program)) {
+        return Ok(missing);
+    }
+    match refused {
+        _ if is_locked_down() => Err(Error::LockedDown),
+        Some(error) if denied(&error) => Err(Error::NotPermitted { source: Box::new(error) }),
+        Some(_) | None => Err(Error::NoProgram(missing)),
+    }
+}
+
+fn start_one(bpf: &mut Ebpf, program: Program, kernel: &AyaBtf) -> Result<(), ProgramError> {
+    let loaded = bpf.program_mut(program.name()).ok_or(ProgramError::NotLoaded)?;
+    match offsets::hook(program) {
+        Some((tracepoint, _)) => {
+            let probe: &mut BtfTracePoint = loaded.try_into()?;
+            probe.load(tracepoint, kernel)?;
+            probe.attach()?;
+        }
+        None => {
+            let iterator: &mut Iter = loaded.try_into()?;
+            iterator.load("tcp", kernel)?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks once at every TCP socket of this thread's network namespace: those that listen on watched ports are remembered.
+pub(super) fn seed(bpf: &mut Ebpf) -> Result<(), Error> {
+    let Some(program) = bpf.program_mut(Program::Seed.name()) else { return Ok(()) };
+    let mut pass = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let iterator: &mut Iter = program.try_into()?;
+        let id = iterator.attach()?;
+        let mut file = iterator.take_link(id)?.into_file()?;
+        // It writes nothing: the reading is what makes it run.
+        io::copy(&mut file.by_ref(), &mut io::sink())?;
+        Ok(())
+    };
+    pass().map_err(|source| Error::Seed { source })
+}
+
+fn is_locked_down() -> bool {
+    fs::read_to_string(LOCKDOWN).is_ok_and(|text| text.contains("[confidentiality]"))
+}
+
+/// The number of one of our namespaces, as the kernel's own structures have it.
+fn namespace(path: &str) -> Result<u32, Error> {
+    use std::os::unix::fs::MetadataExt;
+    let found = fs::metadata(Path::new(path));
+    let inode = found.map_err(|source| Error::Namespace { path: path.into(), source })?.ino();
+    u32::try_from(inode).map_err(|why| Error::Namespace { path: path.into(), source: io::Error::other(why) })
+}
+
+/// The length of a jiffy: by definition the resolution of the coarse clocks, which step at each.
+fn jiffy_ns() -> u64 {
+    let resolution = clock_getres(ClockId::MonotonicCoarse);
+    resolution.tv_sec.unsigned_abs() * 1_000_000_000 + resolution.tv_nsec.unsigned_abs()
+}
+
+/// Gives the memory back that the kernel's types took while they were parsed: some 40 MB that are never needed again.
+fn trim() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code, reason = "a call into the C library, without pointers")]
+    // SAFETY: malloc_trim may be called at any time, from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -1,0 +1,150 @@
+//! The probes in the kernel: loads them, tells them what to watch, and turns their records into signs.
+//!
+//! The object is built from `watchdog-ebpf` by `cargo xtask build-ebpf`, checked in, and embedded here. Offsets of kernel
+//! structures are read from the running kernel's own type information at the load, so that one object serves all kernels.
+//!
+//! Invariant: a record is told as a sign, or counted in a [`Loss`](crate::model::Loss); the reader never waits for whoever takes the signs. Nothing
+//! ticks: the count of losses is read when records came, for a full ring buffer always holds some.
+//! Deliberately absent: whose process or socket it was (`suspicion` knows), other network namespaces than our own.
+
+mod btf;
+mod decode;
+mod error;
+mod load;
+mod maps;
+mod missing;
+mod offsets;
+mod teller;
+
+use aya::{
+    Ebpf,
+    maps::{MapData, RingBuf},
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::{mpsc, watch},
+};
+
+use crate::model::{Sign, Watch};
+
+pub use error::Error;
+pub use missing::{Missing, Program};
+
+use maps::Maps;
+use teller::Teller;
+
+/// The object, built from `watchdog-ebpf`.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("watchdog.bpf.o");
+
+/// Records taken from the ring buffer before others have a turn.
+const BATCH: usize = 256;
+
+/// Probes in the kernel; gone from there when dropped.
+pub struct Probes {
+    bpf: Ebpf,
+    events: RingBuf<MapData>,
+    maps: Maps,
+    has_seed: bool,
+}
+
+impl Probes {
+    /// Loads and attaches the probes, and tells them what to watch. Each program that this kernel cannot serve is left out
+    /// and told. Must be called in the network namespace that is watched.
+    pub fn load(watch: &Watch) -> Result<(Probes, Vec<Missing>), Error> {
+        Probes::load_object(OBJECT, watch)
+    }
+
+    /// The same with another object, for tests of a freshly built one.
+    pub fn load_object(object: &[u8], watch: &Watch) -> Result<(Probes, Vec<Missing>), Error> {
+        let (mut bpf, missing) = load::load(object)?;
+        let events = maps::events(&mut bpf)?;
+        let maps = Maps::take(&mut bpf)?;
+        let has_seed = !missing.iter().any(|known| known.program == Program::Seed);
+        let mut probes = Probes { bpf, events, maps, has_seed };
+        probes.watch(watch)?;
+        Ok((probes, missing))
+    }
+
+    /// From now on these are watched, and nothing else. Ports that stay keep what is known of them.
+    pub fn watch(&mut self, watch: &Watch) -> Result<(), Error> {
+        let new_ports = self.maps.watch(watch)?;
+        if new_ports && self.has_seed {
+            load::seed(&mut self.bpf)?;
+        }
+        Ok(())
+    }
+
+    /// What ran how often and for how long, where `kernel.bpf_stats_enabled` is on.
+    pub fn costs(&self) -> Vec<Cost> {
+        let programs = Program::ALL.into_iter().filter_map(|program| {
+            let info = self.bpf.program(program.name())?.info().ok()?;
+            Some(Cost { program, runs: info.run_count(), took: info.run_time() })
+        });
+        programs.collect()
+    }
+
+    /// Tells every sign until nobody takes them or nobody says any more what to watch. When the channel is full, signs are
+    /// counted and their loss is told once there is room.
+    pub async fn run(
+        self,
+        signs: mpsc::Sender<Sign>,
+        mut watch: watch::Receiver<Watch>,
+    ) -> Result<(), Error> {
+        let Probes { mut bpf, events, mut maps, has_seed } = self;
+        let mut ring = readable(events)?;
+        let mut teller = Teller::new(signs.clone(), maps.lost()?);
+        watch.mark_changed();
+        loop {
+            tokio::select! {
+                changed = watch.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    let wanted = watch.borrow_and_update().clone();
+                    let done = maps.watch(&wanted).and_then(|new_ports| match new_ports && has_seed {
+                        true => load::seed(&mut bpf),
+                        false => Ok(()),
+                    });
+                    teller.works(done);
+                }
+                ready = ring.readable_mut() => {
+                    let mut guard = ready.map_err(|source| Error::Ring { source })?;
+                    let mut taken = 0;
+                    while taken < BATCH && let Some(record) = guard.get_inner_mut().next() {
+                        teller.record(&record);
+                        taken += 1;
+                    }
+                    if taken < BATCH {
+                        guard.clear_ready();
+                    }
+                    teller.lost(maps.lost()?);
+                    tokio::task::yield_now().await;
+                }
+                there_is_room = teller.room(), if teller.owes() => {
+                    if !there_is_room {
+                        return Ok(());
+                    }
+                }
+                () = signs.closed() => return Ok(()),
+            }
+        }
+    }
+}
+
+#[allow(unsafe_code, reason = "tokio asks for the promise that the descriptor stays open")]
+fn readable(events: RingBuf<MapData>) -> Result<AsyncFd<RingBuf<MapData>>, Error> {
+    // SAFETY: the ring buffer owns its descriptor, gives the same one each time, and is owned by the AsyncFd in turn.
+    let registered = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) };
+    registered.map_err(|source| Error::Ring { source: source.into() })
+}
+
+/// What a program of the probes has cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Which.
+    pub program: Program,
+    /// How often it ran.
+    pub runs: u64,
+    /// For how long, all runs together.
+    pub took: std::time::Duration,
+}
