@@ -2,3 +2,4 @@
 
 pub mod ebpf;
 pub mod sock_diag;
+pub mod units;

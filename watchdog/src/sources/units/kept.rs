@@ -1,0 +1,175 @@
+use std::collections::BTreeSet;
+
+use crate::{
+    model::{ActiveState, Cause, FileState, Incarnation, LoadState, PendingJob, RestartOn, Unit, UnitState},
+    systemd::Said,
+};
+
+/// What is known of one unit: the words of the model, and what they are made from.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    /// As it would be told now.
+    pub(super) state: UnitState,
+    /// systemd has said everything at least once.
+    pub(super) known: bool,
+    /// The unit's own name, which is another where the configuration has an alias.
+    pub(super) own_name: String,
+    /// The sockets that start it.
+    pub(super) sockets: BTreeSet<Unit>,
+    exec: Exec,
+    /// The exit that was seen last, by its time, and the incarnation that it ended.
+    exit: Option<(u64, Option<Incarnation>)>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Exec {
+    code: i32,
+    status: i32,
+    exit: u64,
+}
+
+/// CLD_EXITED, CLD_KILLED, CLD_DUMPED of waitid(2).
+const EXITED: i32 = 1;
+const KILLED: i32 = 2;
+const DUMPED: i32 = 3;
+
+impl Kept {
+    /// A unit of which nothing is known yet.
+    pub(super) fn blank(unit: &Unit) -> Kept {
+        let state = UnitState {
+            unit: unit.clone(),
+            load: LoadState::NotFound,
+            file: FileState::Other,
+            active: ActiveState::Inactive,
+            sub: "dead".into(),
+            incarnation: None,
+            main_pid: None,
+            cgroup: None,
+            cgroup_path: String::new(),
+            job: None,
+            main_ended: None,
+            result: "success".into(),
+            restart: RestartOn::No,
+            restart_pause: std::time::Duration::ZERO,
+            restarts: 0,
+            stop_timeout: None,
+            start_timeout: None,
+            start_limit_burst: 0,
+            start_limit_interval: std::time::Duration::ZERO,
+            socket_activated: false,
+            oneshot: false,
+            success_codes: Vec::new(),
+            success_signals: Vec::new(),
+        };
+        let own_name = unit.as_str().to_owned();
+        Kept { state, known: false, own_name, sockets: BTreeSet::new(), exec: Exec::default(), exit: None }
+    }
+
+    /// Takes the part that changed. A new incarnation has a cgroup that is not known yet.
+    pub(super) fn change(&mut self, said: Said, complete: bool) {
+        let before = self.state.incarnation;
+        self.take(said);
+        if self.state.incarnation != before && self.state.incarnation.is_some() {
+            self.state.cgroup = None;
+            self.state.cgroup_path = String::new();
+        }
+        if complete {
+            self.attribute();
+        }
+    }
+
+    /// Takes everything: what is not said any more has gone, but for what systemd forgets of a unit that it unloads.
+    pub(super) fn replace(&mut self, said: Said) {
+        let unit = self.state.unit.clone();
+        let old = std::mem::replace(self, Kept::blank(&unit));
+        self.known = true;
+        self.exit = old.exit;
+        self.take(said);
+        let forgotten = self.state.incarnation.is_none() && self.state.active.is_down() && old.known;
+        if forgotten && old.state.incarnation.is_some() {
+            self.state.incarnation = old.state.incarnation;
+            self.state.main_ended = old.state.main_ended;
+            self.state.result = old.state.result;
+            self.exec = old.exec;
+        } else {
+            self.attribute();
+        }
+        if let (Some(now), Some(then)) = (&mut self.state.job, old.state.job)
+            && now.id == then.id
+        {
+            now.kind = then.kind;
+        }
+    }
+
+    /// Whether systemd must be asked for more: a run whose cgroup is not known, or a unit that has appeared.
+    pub(super) fn wants_a_look(&self) -> bool {
+        let state = &self.state;
+        let homeless = state.cgroup_path.is_empty() && state.unit.as_str().ends_with(".service");
+        !state.active.is_down() && (homeless || state.load != LoadState::Loaded)
+    }
+
+    fn take(&mut self, said: Said) {
+        let state = &mut self.state;
+        put(&mut self.own_name, said.id);
+        put(&mut state.load, said.load);
+        put(&mut state.file, said.file);
+        put(&mut state.active, said.active);
+        put(&mut state.sub, said.sub);
+        put(&mut state.main_pid, said.main_pid.map(|pid| (pid != 0).then_some(pid)));
+        put(&mut state.cgroup, said.cgroup);
+        put(&mut state.cgroup_path, said.cgroup_path);
+        put(&mut state.result, said.result);
+        put(&mut state.restart, said.restart);
+        put(&mut state.restart_pause, said.restart_pause);
+        put(&mut state.restarts, said.restarts);
+        put(&mut state.stop_timeout, said.stop_timeout);
+        put(&mut state.start_timeout, said.start_timeout);
+        put(&mut state.start_limit_burst, said.start_limit_burst);
+        put(&mut state.start_limit_interval, said.start_limit_interval);
+        put(&mut state.oneshot, said.oneshot);
+        put(&mut state.success_codes, said.success_codes);
+        put(&mut state.success_signals, said.success_signals);
+        put(&mut self.exec.code, said.exec_code);
+        put(&mut self.exec.status, said.exec_status);
+        put(&mut self.exec.exit, said.exec_exit);
+        if let Some(Some(incarnation)) = said.incarnation {
+            state.incarnation = Some(incarnation);
+        }
+        if let Some(triggers) = said.triggered_by {
+            let units = triggers.iter().filter_map(|name| name.parse().ok());
+            self.sockets = units.filter(|unit: &Unit| unit.as_str().ends_with(".socket")).collect();
+        }
+        if let Some(id) = said.job {
+            let kind = state.job.filter(|job| job.id == id).and_then(|job| job.kind);
+            state.job = (id != 0).then_some(PendingJob { id, kind });
+        }
+    }
+
+    /// Says how the main process ended, if it was one of this incarnation: a new run begins with the exit of the one before.
+    fn attribute(&mut self) {
+        let cause = self.exec.cause();
+        if cause.is_some() && self.exit.is_none_or(|(at, _)| at != self.exec.exit) {
+            self.exit = Some((self.exec.exit, self.state.incarnation));
+        }
+        let ours = self.exit.is_some_and(|(_, incarnation)| incarnation == self.state.incarnation);
+        self.state.main_ended = cause.filter(|_| ours && self.state.main_pid.is_none());
+    }
+}
+
+impl Exec {
+    fn cause(self) -> Option<Cause> {
+        let status = u8::try_from(self.status).unwrap_or(u8::MAX);
+        match self.code {
+            EXITED => Some(Cause::Code(status)),
+            KILLED => Some(Cause::Signal { signal: status, core: false }),
+            DUMPED => Some(Cause::Signal { signal: status, core: true }),
+            _ => None,
+        }
+    }
+}
+
+fn put<T>(place: &mut T, said: Option<T>) {
+    if let Some(said) = said {
+        *place = said;
+    }
+}

@@ -1,0 +1,125 @@
+use zbus::OwnedObjectPath;
+
+use super::{
+    Connection, Error, Said,
+    connection::{PROPERTIES, read},
+    names, signal,
+};
+use crate::model::{JobKind, Unit};
+
+/// A job that systemd has queued; [`Queued::id`] is its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// systemd's number of the job.
+    pub id: u32,
+}
+
+/// The two modes that we use: `fail` never touches a job of others, `replace` does.
+const FAIL: &str = "fail";
+const REPLACE: &str = "replace";
+
+impl Connection {
+    /// One job, stop then start, of a living unit; a dead one is left dead.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when another job stands against it, and all errors of a call.
+    pub async fn try_restart(&self, unit: &Unit) -> Result<Queued, Error> {
+        self.queue("TryRestartUnit", unit, FAIL).await
+    }
+
+    /// Starts a unit.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when another job stands against it or the unit cannot be started, and all errors of a call.
+    pub async fn start(&self, unit: &Unit) -> Result<Queued, Error> {
+        self.queue("StartUnit", unit, FAIL).await
+    }
+
+    /// Stops a unit, whatever job is queued on it.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn stop(&self, unit: &Unit) -> Result<Queued, Error> {
+        self.queue("StopUnit", unit, REPLACE).await
+    }
+
+    /// Cancels a job.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `NoSuchJob` when it is over, and all errors of a call.
+    pub async fn cancel(&self, job: u32) -> Result<(), Error> {
+        self.manager("CancelJob", &job, &format!("job {job}")).await.map(drop)
+    }
+
+    /// Clears the start limit, the failed state and NRestarts.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn reset_failed(&self, unit: &Unit) -> Result<(), Error> {
+        self.manager("ResetFailedUnit", &unit.as_str(), unit.as_str()).await.map(drop)
+    }
+
+    /// Sends SIGKILL to every process of a unit, whichever incarnation it is of.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn kill(&self, unit: &Unit) -> Result<(), Error> {
+        let body = (unit.as_str(), "all", rustix::process::Signal::KILL.as_raw());
+        self.manager("KillUnit", &body, unit.as_str()).await.map(drop)
+    }
+
+    /// Everything that systemd says about a unit, at one moment; one that is not there has `load` not-found.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn read(&self, unit: &Unit) -> Result<Said, Error> {
+        let reply = self.properties(&names::path_of(unit), unit.as_str()).await?;
+        Said::of_all(&reply).map_err(|source| malformed(unit.as_str(), source))
+    }
+
+    /// What a job does.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is over, and all errors of a call.
+    pub async fn job(&self, job: u32) -> Result<Option<JobKind>, Error> {
+        let about = format!("job {job}");
+        let body = (signal::JOB, "JobType");
+        let reply = self.object(&signal::job_path(job), PROPERTIES, "Get", &body, &about).await?;
+        Ok(signal::job_kind(&reply))
+    }
+
+    /// Sends [`Connection::read`]'s call; its reply is met among the messages, by this serial.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub async fn ask_all(&self, unit: &Unit) -> Result<u32, Error> {
+        self.send(&names::path_of(unit), PROPERTIES, "GetAll", &EVERY_INTERFACE, unit.as_str()).await
+    }
+
+    /// Sends [`Connection::job`]'s call; its reply is met among the messages, by this serial.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub async fn ask_job(&self, job: u32) -> Result<u32, Error> {
+        let body = (signal::JOB, "JobType");
+        self.send(&signal::job_path(job), PROPERTIES, "Get", &body, &format!("job {job}")).await
+    }
+
+    async fn properties(&self, path: &str, about: &str) -> Result<zbus::Message, Error> {
+        self.object(path, PROPERTIES, "GetAll", &EVERY_INTERFACE, about).await
+    }
+
+    async fn queue(&self, member: &str, unit: &Unit, mode: &str) -> Result<Queued, Error> {
+        let reply = self.manager(member, &(unit.as_str(), mode), unit.as_str()).await?;
+        let path: OwnedObjectPath = read(&reply, unit.as_str())?;
+        let id = signal::job_of(path.as_str());
+        id.map(|id| Queued { id }).ok_or_else(|| malformed(unit.as_str(), zbus::Error::InvalidObjectPath))
+    }
+}
+
+/// systemd gives all interfaces of an object in one reply: a picture of one moment.
+const EVERY_INTERFACE: &str = "";
+
+fn malformed(about: &str, source: zbus::Error) -> Error {
+    Error::Malformed { about: about.to_owned(), source: Box::new(source) }
+}
