@@ -8,6 +8,9 @@ use std::{
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
+/// Nobody reads more at once.
+const MOST_SHOWN: usize = 200;
+
 /// Everything that is wrong with a configuration: every fault of every file, never the first alone. Its `Display` is the
 /// whole text for people, without colours.
 #[derive(Debug, thiserror::Error)]
@@ -185,9 +188,12 @@ impl Faults {
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
-        for fault in &self.faults {
+        for fault in self.faults.iter().take(MOST_SHOWN) {
             let report = self.report(fault);
             let _ = writeln!(text, "{}\n", renderer.render(&report)); // a String takes every write
+        }
+        if self.faults.len() > MOST_SHOWN {
+            let _ = write!(text, "The first {MOST_SHOWN} are shown. ");
         }
         let _ = match self.faults.len() {
             1 => write!(text, "The configuration has a fault and is not used."),

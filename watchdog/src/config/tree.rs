@@ -11,6 +11,9 @@ use toml::{
 
 use super::fault::{Fault, Place, Source, Written};
 
+/// Of a file that is no TOML at all, the first faults say enough.
+const MOST_SYNTAX_FAULTS: usize = 10;
+
 /// A value and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -80,7 +83,7 @@ pub(super) fn fragment(file: usize, source: &Source) -> (Table, Vec<Fault>) {
         })
     };
     let table = Table { place: Place { file, span: 0..0 }, entries: entries(file, table.into_inner()) };
-    (table, errors.iter().map(fault).collect())
+    (table, errors.iter().take(MOST_SYNTAX_FAULTS).map(fault).collect())
 }
 
 fn syntax_help(message: &str) -> String {

@@ -336,3 +336,19 @@ fn a_password_is_read_at_once_kept_from_others_and_never_shown() {
     assert_eq!(heartbeat.basic_auth.as_ref().map(|auth| auth.0.as_str()), Some("user:pass:word"));
     assert!(!format!("{loaded:?}").contains("pass:word"));
 }
+
+#[test]
+fn a_file_of_nonsense_is_told_of_in_a_few_faults() {
+    let bottomless = [
+        format!("a{} = 1\n", ".a".repeat(50_000)),
+        format!("[a{}]\n", ".a".repeat(50_000)),
+        format!("a = {}", "[".repeat(100_000)),
+        format!("a = {}", "{a=".repeat(30_000)),
+    ];
+    let endless = ["x\n".repeat(50_000), "\u{0}".repeat(100_000), "a='\n".repeat(20_000)];
+    for text in bottomless.iter().chain(&endless) {
+        let folder = folder(&[("watchdog.toml", text)]);
+        let faults = load(Some(folder.path())).expect_err("a fault");
+        assert!((1..=10).contains(&faults.count()) && faults.to_string().len() < 100_000);
+    }
+}

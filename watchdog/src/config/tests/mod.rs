@@ -1,8 +1,10 @@
 //! Data in, text out: files of a configuration, and what is made of them.
 
+mod bytes;
 mod faults;
 mod files;
 mod sample;
+mod values;
 mod warnings;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
