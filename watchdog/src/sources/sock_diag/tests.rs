@@ -51,7 +51,8 @@ fn check(listening: &[SocketAddr], waiting: usize) {
     assert_eq!(ours, expected);
     for listener in expected {
         let Place::Tcp(address) = &listener.place else { panic!("a TCP listener") };
-        assert_eq!(diag.listeners_on(Port(address.port())).unwrap(), [listener]);
+        // Another test may have this port at another address.
+        assert!(diag.listeners_on(Port(address.port())).unwrap().contains(&listener));
     }
 }
 
@@ -74,24 +75,24 @@ fn a_table_of_many_datagrams_is_read_whole() {
 }
 
 #[test]
-fn a_port_without_a_listener_has_none() {
-    let port = TcpListener::bind(V4).unwrap().local_addr().unwrap().port();
-    assert_eq!(SockDiag::open().unwrap().listeners_on(Port(port)).unwrap(), []);
-}
-
-#[test]
-fn a_port_is_found_at_every_address() {
-    let first = TcpListener::bind(V4).unwrap();
+fn a_port_is_found_at_every_address_until_it_is_closed() {
+    let first = TcpListener::bind((Ipv4Addr::new(127, 0, 77, 1), 0)).unwrap();
     let port = first.local_addr().unwrap().port();
-    let second = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), port)).unwrap();
+    let second = TcpListener::bind((Ipv4Addr::new(127, 0, 77, 2), port)).unwrap();
     let _client = TcpStream::connect(second.local_addr().unwrap()).unwrap();
-    let found = SockDiag::open().unwrap().listeners_on(Port(port)).unwrap();
-    let found: Vec<(Place, u32)> =
-        found.into_iter().map(|listener| (listener.place, listener.queue)).collect();
-    assert_eq!(
-        found,
-        [(Place::Tcp(first.local_addr().unwrap()), 0), (Place::Tcp(second.local_addr().unwrap()), 1)]
-    );
+    let mut diag = SockDiag::open().unwrap();
+    let mut found = || -> Vec<(String, u32)> {
+        let found = diag.listeners_on(Port(port)).unwrap();
+        let ours = found.into_iter().filter_map(|listener| match listener.place {
+            // Another test may have this port at another address.
+            Place::Tcp(address) => Some((address.ip().to_string(), listener.queue)),
+            Place::Unix(_) => None,
+        });
+        ours.filter(|(address, _)| address.starts_with("127.0.77.")).collect()
+    };
+    assert_eq!(found(), [("127.0.77.1".to_owned(), 0), ("127.0.77.2".to_owned(), 1)]);
+    drop((first, second));
+    assert_eq!(found(), []);
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn a_question_after_a_failed_one_is_answered_for_itself() {
     let buffer = std::mem::replace(&mut diag.buffer, vec![0; 20]);
     assert!(diag.listeners_on(port).is_err());
     diag.buffer = buffer;
-    assert_eq!(diag.listeners_on(port).unwrap().len(), 1);
+    assert!(!diag.listeners_on(port).unwrap().is_empty());
 }
 
 /// A LISTEN row of 127.0.0.1:80, sequence 1, as a kernel 6.18 sent it, but for its last attributes.

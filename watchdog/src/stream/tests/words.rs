@@ -50,7 +50,7 @@ fn a_heartbeat_says_its_verdict_and_its_numbers() {
             {…"type":"watchdog.heartbeat","subject":"nginx",…"data":{"asked":"127.0.0.1:80","began_us":5000000250,"body_bytes":612,"end":{"status":503},"heartbeat":0,"http.response.status_code":503,"incident":"000000ab-7","mono_us":5000001484,"order":3,"phase":"headers","took_us":1234,"verdict":"dead","warnings":[]}}
             nginx: DEAD after 1.23 ms: 127.0.0.1:80, status 503
             {…"type":"watchdog.heartbeat","subject":"nginx",…"data":{"asked":"127.0.0.1:80","began_us":5000000250,"body_bytes":612,"end":{"wrong_body":{"got":"Oh\u001b[2J\nno","status":200,"wanted":"It works!"}},"heartbeat":0,"http.response.status_code":200,"incident":"000000ab-7","mono_us":5000001484,"order":3,"phase":"headers","took_us":1234,"verdict":"dead","warnings":[]}}
-            nginx: DEAD after 1.23 ms: 127.0.0.1:80, status 200, but the body lacks "It works!" (it begins "Oh\u{1b}[2J\nno")
+            nginx: DEAD after 1.23 ms: 127.0.0.1:80, status 200, but the body lacks "It works!" (it begins "Oh\u{1b}[2J\nno"); 612 bytes were searched
             {…"type":"watchdog.heartbeat","subject":"nginx",…"data":{"asked":"unix:/run/app.sock","began_us":5000000250,"body_bytes":0,"end":{"good":{"status":403}},"heartbeat":1,"http.response.status_code":403,"mono_us":5000000662,"order":3,"phase":"body","took_us":412,"verdict":"alive","warnings":[{"client_error":403}]}}
             nginx: alive in 412 µs: unix:/run/app.sock, status 403; it answers 403: alive, but a restart does not cure that
         "#]],
