@@ -92,7 +92,7 @@ impl Probes {
     ) -> Result<(), Error> {
         let Probes { mut bpf, events, mut maps, has_seed } = self;
         let mut ring = readable(events)?;
-        let mut teller = Teller::new(signs.clone(), maps.lost()?);
+        let mut teller = Teller::new(signs.clone());
         watch.mark_changed();
         loop {
             tokio::select! {

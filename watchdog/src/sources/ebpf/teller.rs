@@ -23,9 +23,9 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// `counted` is what the kernel has lost so far: not ours to tell.
-    pub(super) fn new(signs: mpsc::Sender<Sign>, counted: u64) -> Teller {
-        Teller { signs, counted, ring: 0, channel: 0, working: None, works: true }
+    /// Counts from the load on: what was lost before anyone listened is told too.
+    pub(super) fn new(signs: mpsc::Sender<Sign>) -> Teller {
+        Teller { signs, counted: 0, ring: 0, channel: 0, working: None, works: true }
     }
 
     /// A record came.
@@ -119,9 +119,9 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let text = runtime.block_on(async {
             let (sender, mut signs) = mpsc::channel(2);
-            let mut teller = Teller::new(sender, 100);
+            let mut teller = Teller::new(sender);
             (1..=records).for_each(|port| teller.record(&in_use(port)));
-            teller.lost(100 + lost_in_kernel);
+            teller.lost(lost_in_kernel);
             let mut text = String::new();
             let mut take = |sign: Sign| text += &format!("{:?}\n", sign.saw);
             while let Ok(sign) = signs.try_recv() {

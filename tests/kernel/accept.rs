@@ -1,0 +1,148 @@
+//! Connections that are not accepted.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use watchdog::model::{Port, Saw, Stall};
+
+use crate::stage::{Stage, play};
+
+/// One and a half jiffies of the slowest usual clock (100 Hz).
+const EXACT: Duration = Duration::from_millis(15);
+/// How late a timer of the kernel may fire on a machine that others use too.
+const BUSY: Duration = Duration::from_millis(60);
+
+async fn stall(stage: &mut Stage) -> Result<(u64, Stall)> {
+    let sign = stage.find(|saw| matches!(saw, Saw::AcceptStall(_))).await?;
+    let Saw::AcceptStall(stall) = sign.saw else { unreachable!("found by its kind") };
+    Ok((sign.at.0, stall))
+}
+
+/// One client of an idle port: when is it told, measured from its connect?
+fn check(accept_ms: u64) -> Result<()> {
+    play(async move |stage| {
+        stage.watch_port(8080, accept_ms, 60_000)?;
+        let (mut server, mut client) = (stage.stranger()?, stage.stranger()?);
+        server.act("listen 8080")?;
+        let connected = client.act("connect 8080")?.at;
+        let (at, stall) = stall(stage).await?;
+        let (after, waited) = (Duration::from_millis(accept_ms), Duration::from_nanos(at - connected));
+        println!("accept_after {after:?}: told after {waited:?}, age {:?}", stall.age);
+        assert_eq!((stall.port, stall.waiting), (Port(8080), 1));
+        assert!(stall.age >= after && stall.age <= after + EXACT + BUSY, "age {:?}", stall.age);
+        assert!(waited + EXACT >= after && waited <= after + EXACT + BUSY, "told after {waited:?}");
+        server.act("accept")?;
+        assert_eq!(stage.saw().await?, Saw::StallOver(Port(8080)));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_stall_is_told_after_50_ms() -> Result<()> {
+    check(50)
+}
+
+#[test]
+fn a_stall_is_told_after_100_ms() -> Result<()> {
+    check(100)
+}
+
+#[test]
+fn a_stall_is_told_after_250_ms() -> Result<()> {
+    check(250)
+}
+
+#[test]
+fn a_stall_is_told_after_500_ms() -> Result<()> {
+    check(500)
+}
+
+#[test]
+fn a_stall_is_told_after_1000_ms() -> Result<()> {
+    check(1000)
+}
+
+#[test]
+fn a_stall_is_told_once_however_long_it_lasts() -> Result<()> {
+    play(async |stage| {
+        stage.watch_port(8080, 50, 60_000)?;
+        let (mut server, mut client) = (stage.stranger()?, stage.stranger()?);
+        server.act("listen 8080")?;
+        for _ in 0..5 {
+            client.act("connect 8080")?;
+        }
+        stall(stage).await?;
+        assert_eq!(stage.all_within(Duration::from_millis(500)).await?, []);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_queue_that_is_drained_never_stalls() -> Result<()> {
+    play(async |stage| {
+        stage.watch_port(8080, 50, 60_000)?;
+        let (mut server, mut client) = (stage.stranger()?, stage.stranger()?);
+        server.act("listen 8080")?;
+        server.act("drain")?;
+        let end = tokio::time::Instant::now() + Duration::from_millis(600);
+        while tokio::time::Instant::now() < end {
+            let which = client.act("connect 8080")?.number;
+            client.act(&format!("close {which}"))?;
+        }
+        let seen = stage.all_within(Duration::from_millis(200)).await?;
+        assert_eq!(seen, [Saw::ListenerUp(Port(8080)), Saw::InUse(Port(8080))]);
+        Ok(())
+    })
+}
+
+#[test]
+fn one_dead_worker_of_two_is_told() -> Result<()> {
+    play(async |stage| {
+        stage.watch_port(8080, 100, 60_000)?;
+        let (mut alive, mut dead) = (stage.stranger()?, stage.stranger()?);
+        alive.act("listen-shared 8080")?;
+        dead.act("listen-shared 8080")?;
+        alive.act("drain")?;
+        let mut client = stage.stranger()?;
+        // The kernel deals connections out by a hash: all 64 to the living one is as likely as heads 64 times.
+        for _ in 0..64 {
+            client.act("connect 8080")?;
+        }
+        let (_, stall) = stall(stage).await?;
+        assert!(stall.age >= Duration::from_millis(100));
+        assert!((1..64).contains(&stall.waiting), "waiting {}", stall.waiting);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_listener_older_than_the_watch_is_looked_at() -> Result<()> {
+    play(async |stage| {
+        let (mut server, mut client) = (stage.stranger()?, stage.stranger()?);
+        server.act("listen 8080")?;
+        stage.run()?;
+        stage.watch_port_later(8080, 100, 60_000);
+        stage.watch_port_later(8081, 100, 60_000);
+        // Both changes are taken together: a listener that is told on the one port shows that the other is watched too.
+        let mut known = stage.stranger()?;
+        while stage.all_within(Duration::from_millis(20)).await?.is_empty() {
+            known.act("listen 8081")?;
+        }
+        client.act("connect 8080")?;
+        stall(stage).await?;
+        Ok(())
+    })
+}
+
+#[test]
+fn new_settings_keep_what_is_known_of_a_port() -> Result<()> {
+    play(async |stage| {
+        stage.watch_port(8080, 5_000, 60_000)?;
+        let (mut server, mut client) = (stage.stranger()?, stage.stranger()?);
+        server.act("listen 8080")?;
+        stage.watch_port(8080, 100, 60_000)?;
+        client.act("connect 8080")?;
+        stall(stage).await?;
+        Ok(())
+    })
+}
