@@ -15,7 +15,7 @@ pub struct Queued {
 }
 
 /// The two modes that we use: `fail` never touches a job of others, `replace` does.
-const FAIL: &str = "fail";
+pub(super) const FAIL: &str = "fail";
 const REPLACE: &str = "replace";
 
 impl Connection {

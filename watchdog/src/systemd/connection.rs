@@ -205,6 +205,15 @@ impl Connection {
         reply.map_err(|source| Error::of_call(about, source, PATIENCE))
     }
 
+    pub(super) async fn send_to_manager(
+        &self,
+        member: &str,
+        body: &(impl serde::Serialize + DynamicType),
+        about: &str,
+    ) -> Result<u32, Error> {
+        self.send(MANAGER_PATH, MANAGER, member, body, about).await
+    }
+
     /// A call whose reply is met among [`Opened::messages`], by the serial returned here.
     pub(super) async fn send(
         &self,

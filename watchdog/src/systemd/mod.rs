@@ -16,14 +16,16 @@ mod private;
 mod said;
 mod signal;
 mod socket;
+mod transient;
 
 pub use calls::Queued;
 pub use connection::{Connection, Opened, Sockets, Way, open};
 pub use error::Error;
 pub use link::{Link, Publisher, link};
 pub use names::{path_of, unit_of};
-pub use said::Said;
+pub use said::{Said, cause};
 pub use signal::{Reply, Signal, job_kind};
+pub use transient::{Ran, run_transient};
 
 use crate::model::Mono;
 

@@ -2,7 +2,7 @@ use std::{collections::HashMap, time::Duration};
 
 use zbus::{Message, ObjectPath, Variant};
 
-use crate::model::{ActiveState, CgroupId, FileState, Incarnation, LoadState, RestartOn};
+use crate::model::{ActiveState, Cause, CgroupId, FileState, Incarnation, LoadState, RestartOn};
 
 /// What systemd says about a unit in one message: the part that changed, or everything. `None`: not said.
 ///
@@ -108,6 +108,20 @@ impl Said {
             }
             _ => {}
         }
+    }
+}
+
+/// How a process ended, by ExecMainCode and ExecMainStatus: a CLD_ code of waitid(2), and an exit code or a signal.
+pub fn cause(code: i32, status: i32) -> Option<Cause> {
+    const EXITED: i32 = 1;
+    const KILLED: i32 = 2;
+    const DUMPED: i32 = 3;
+    let status = u8::try_from(status).unwrap_or(u8::MAX);
+    match code {
+        EXITED => Some(Cause::Code(status)),
+        KILLED => Some(Cause::Signal { signal: status, core: false }),
+        DUMPED => Some(Cause::Signal { signal: status, core: true }),
+        _ => None,
     }
 }
 

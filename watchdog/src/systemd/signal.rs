@@ -112,15 +112,21 @@ pub enum Reply {
 impl Reply {
     /// The reply to [`Connection::ask_all`].
     pub fn of_all(message: &Message) -> Reply {
-        if message.message_type() == Type::Error {
-            let error = message.header().error_name().map(ToString::to_string).unwrap_or_default();
-            let text = message.body().deserialize::<&str>().unwrap_or_default().to_owned();
+        if let Some((error, text)) = Reply::refusal(message) {
             return Reply::Refused { error, text };
         }
         match Said::of_all(message) {
             Ok(said) => Reply::All(Box::new(said)),
             Err(error) => Reply::Malformed(error),
         }
+    }
+
+    /// Name and text of the error that systemd answered with.
+    pub(super) fn refusal(message: &Message) -> Option<(String, String)> {
+        (message.message_type() == Type::Error).then(|| {
+            let name = message.header().error_name().map(ToString::to_string).unwrap_or_default();
+            (name, message.body().deserialize::<&str>().unwrap_or_default().to_owned())
+        })
     }
 }
 

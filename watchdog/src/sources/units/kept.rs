@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    model::{ActiveState, Cause, FileState, Incarnation, LoadState, PendingJob, RestartOn, Unit, UnitState},
-    systemd::Said,
+    model::{ActiveState, FileState, Incarnation, LoadState, PendingJob, RestartOn, Unit, UnitState},
+    systemd::{self, Said},
 };
 
 /// What is known of one unit: the words of the model, and what they are made from.
@@ -27,11 +27,6 @@ struct Exec {
     status: i32,
     exit: u64,
 }
-
-/// CLD_EXITED, CLD_KILLED, CLD_DUMPED of waitid(2).
-const EXITED: i32 = 1;
-const KILLED: i32 = 2;
-const DUMPED: i32 = 3;
 
 impl Kept {
     /// A unit of which nothing is known yet.
@@ -101,6 +96,12 @@ impl Kept {
         }
     }
 
+    /// systemd names a new incarnation a moment before the state leaves that of the old one; no such moment is told.
+    pub(super) fn is_between(&self, told: Option<&UnitState>) -> bool {
+        let (down, coming) = (self.state.active.is_down(), self.state.job.is_some());
+        down && coming && told.is_some_and(|told| told.incarnation != self.state.incarnation)
+    }
+
     /// Whether systemd must be asked for more: a run whose cgroup is not known, or a unit that has appeared.
     pub(super) fn wants_a_look(&self) -> bool {
         let state = &self.state;
@@ -147,24 +148,12 @@ impl Kept {
 
     /// Says how the main process ended, if it was one of this incarnation: a new run begins with the exit of the one before.
     fn attribute(&mut self) {
-        let cause = self.exec.cause();
+        let cause = systemd::cause(self.exec.code, self.exec.status);
         if cause.is_some() && self.exit.is_none_or(|(at, _)| at != self.exec.exit) {
             self.exit = Some((self.exec.exit, self.state.incarnation));
         }
         let ours = self.exit.is_some_and(|(_, incarnation)| incarnation == self.state.incarnation);
         self.state.main_ended = cause.filter(|_| ours && self.state.main_pid.is_none());
-    }
-}
-
-impl Exec {
-    fn cause(self) -> Option<Cause> {
-        let status = u8::try_from(self.status).unwrap_or(u8::MAX);
-        match self.code {
-            EXITED => Some(Cause::Code(status)),
-            KILLED => Some(Cause::Signal { signal: status, core: false }),
-            DUMPED => Some(Cause::Signal { signal: status, core: true }),
-            _ => None,
-        }
     }
 }
 

@@ -145,6 +145,9 @@ impl Ledger {
             if !complete || !kept.known {
                 continue; // half of a change is told to nobody
             }
+            if kept.is_between(self.told.get(&unit)) {
+                continue;
+            }
             if kept.wants_a_look() {
                 self.asks.push_back(Ask::All(unit.clone(), None));
             }

@@ -1,0 +1,141 @@
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use futures_util::StreamExt;
+use tokio::time::{Instant, timeout_at};
+use zbus::{Message, MessageStream, Variant};
+
+use super::{Connection, Error, Reply, Signal, calls, names, said};
+use crate::model::{Cause, JobResult, Unit};
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ran {
+    /// By itself.
+    Ended(Cause),
+    /// It was still running at its deadline, and was killed with all that it had started.
+    Late,
+}
+
+/// Exit codes from here on are systemd's own, when the program was never reached: 203 is EXEC, 217 is USER.
+const EXIT_OF_SYSTEMD: u8 = 200;
+/// systemd's own deadline lies this much behind ours: it ends what a watchdog that was killed has left behind.
+const LEEWAY: Duration = Duration::from_secs(5);
+
+/// Runs a program as a transient unit of systemd, in a cgroup of its own and outside of watchdog's sandbox, for at most
+/// `timeout`. `argv` begins with an absolute path; no shell is involved. Its output goes to the journal.
+///
+/// # Errors
+/// [`Error::CannotRun`] when the program was never reached, and all errors of a call.
+pub async fn run_transient(
+    connection: &Connection,
+    argv: &[String],
+    user: Option<&str>,
+    timeout: Duration,
+) -> Result<Ran, Error> {
+    let unit = next_unit();
+    let deadline = Instant::now() + timeout;
+    let mut run = Run { unit: &unit, argv, messages: MessageStream::from(&connection.bus), start: 0 };
+    run.start = connection.start_transient(&unit, argv, user, timeout + LEEWAY).await?;
+    match timeout_at(deadline, run.watch(connection)).await {
+        Ok(ran) => ran,
+        Err(_) => {
+            drop(run);
+            match connection.kill(&unit).await {
+                Ok(()) | Err(Error::Refused { .. }) => Ok(Ran::Late), // refused: it ended just now
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// A name that no other run has, also of another watchdog.
+fn next_unit() -> Unit {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let name = format!("watchdog-exec-{}-{run}.service", std::process::id());
+    name.parse().expect("letters, digits, dashes and a suffix are a unit name")
+}
+
+struct Run<'a> {
+    unit: &'a Unit,
+    argv: &'a [String],
+    messages: MessageStream,
+    /// Serial of the call that starts it.
+    start: u32,
+}
+
+impl Run<'_> {
+    /// Follows the unit to the end of its program. What systemd says at the end is the last that it says: it unloads the unit.
+    async fn watch(&mut self, connection: &Connection) -> Result<Ran, Error> {
+        let path = names::path_of(self.unit);
+        let (mut ended, mut started) = (None, None);
+        while let Some(message) = self.messages.next().await {
+            let broken = |source| Error::Broken { about: self.unit.to_string(), source: Box::new(source) };
+            let message: Message = message.map_err(broken)?;
+            match Signal::of(connection, &message) {
+                Some(Signal::Reply(serial)) if serial == self.start => self.accepted(&message)?,
+                Some(Signal::Changed { path: changed, .. }) if changed == path => {
+                    let said = Signal::said(&message).unwrap_or_default();
+                    ended = said::cause(said.exec_code.unwrap_or(0), said.exec_status.unwrap_or(0)).or(ended);
+                }
+                Some(Signal::JobRemoved { unit, result, .. }) if unit == self.unit.as_str() => {
+                    started = Some(result);
+                }
+                Some(Signal::Restarted) => break,
+                Some(_) | None => {}
+            }
+            match (started, ended) {
+                (Some(JobResult::Done), Some(cause)) => return Ok(Ran::Ended(cause)),
+                (Some(JobResult::Done) | None, _) => {}
+                (Some(_), Some(Cause::Code(code @ EXIT_OF_SYSTEMD..))) => {
+                    return Err(self.cannot(format!("systemd could not execute it (status {code})")));
+                }
+                (Some(_), Some(cause)) => return Ok(Ran::Ended(cause)),
+                (Some(result), None) => return Err(self.cannot(format!("its start ended as {result:?}"))),
+            }
+        }
+        Err(Error::NotConnected { about: self.unit.to_string() })
+    }
+
+    fn accepted(&self, reply: &Message) -> Result<(), Error> {
+        match Reply::refusal(reply) {
+            Some((error, text)) => Err(self.cannot(format!("{text} ({error})"))),
+            None => Ok(()),
+        }
+    }
+
+    fn cannot(&self, why: String) -> Error {
+        Error::CannotRun { program: self.argv.first().cloned().unwrap_or_default(), why }
+    }
+}
+
+impl Connection {
+    /// Sends the call that starts a program as a unit; its reply is met among the messages, by this serial.
+    async fn start_transient(
+        &self,
+        unit: &Unit,
+        argv: &[String],
+        user: Option<&str>,
+        limit: Duration,
+    ) -> Result<u32, Error> {
+        let program = argv.first().map(String::as_str).unwrap_or_default();
+        let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        let command: Vec<(&str, &[String], bool)> = vec![(program, argv, false)];
+        let mut properties = vec![
+            ("Description", Variant::from(format!("watchdog runs {program}"))),
+            ("Type", Variant::from("exec")), // the start fails if the program is never reached
+            ("ExecStart", Variant::new(command)),
+            ("CollectMode", Variant::from("inactive-or-failed")),
+            ("RuntimeMaxUSec", Variant::from(limit)),
+            ("TimeoutStartUSec", Variant::from(limit)),
+            ("TimeoutStopUSec", Variant::from(1_000_000_u64)),
+        ];
+        properties.extend(user.map(|user| ("User", Variant::from(user))));
+        let none: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
+        let body = (unit.as_str(), calls::FAIL, properties, none);
+        self.send_to_manager("StartTransientUnit", &body, unit.as_str()).await
+    }
+}
