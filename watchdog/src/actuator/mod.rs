@@ -10,9 +10,10 @@ mod cgroups;
 use std::sync::Arc;
 
 use crate::{
+    clock,
     model::{Act, Action, ActiveState, Incarnation, Outcome, Result, Unit, UnitState},
     systemd::{
-        self, Connection, Error, Link,
+        Connection, Error, Link,
         cgroup::{Cgroup, Killed},
     },
 };
@@ -42,10 +43,10 @@ impl Actuator {
         let link = self.link.clone();
         let cgroup = act.incarnation.and_then(|incarnation| self.cgroups.of(&act.unit, incarnation));
         async move {
-            let requested = systemd::now();
+            let requested = clock::now();
             let result = attempt(&link, &act, cgroup).await;
             let Act { id: order, service, incident, .. } = act;
-            Outcome { order, service, incident, requested, at: systemd::now(), result }
+            Outcome { order, service, incident, requested, at: clock::now(), result }
         }
     }
 }

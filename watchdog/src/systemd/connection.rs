@@ -1,4 +1,8 @@
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
@@ -103,15 +107,15 @@ pub async fn open(sockets: &Sockets, ways: &[Way]) -> Result<Opened, Error> {
     })
 }
 
-async fn private(path: &PathBuf) -> Result<Opened, Error> {
+async fn private(path: &Path) -> Result<Opened, Error> {
     let stream = connect(path).await?;
     let builder = Builder::socket(PrivateSocket(stream)).p2p();
     Opened::new(path, Way::Private, builder, None).await?.subscribed().await
 }
 
-async fn system_bus(path: &PathBuf) -> Result<Opened, Error> {
+async fn system_bus(path: &Path) -> Result<Opened, Error> {
     let stream = connect(path).await?;
-    let stream = stream.into_std().map_err(|source| Error::Connect { path: path.clone(), source })?;
+    let stream = stream.into_std().map_err(|source| Error::Connect { path: path.into(), source })?;
     let mut opened = Opened::new(path, Way::Bus, Builder::unix_stream(stream), None).await?;
     for rule in [
         format!("type='signal',sender='{SYSTEMD}',path_namespace='{MANAGER_PATH}'"),
@@ -124,19 +128,19 @@ async fn system_bus(path: &PathBuf) -> Result<Opened, Error> {
     opened.subscribed().await
 }
 
-async fn connect(path: &PathBuf) -> Result<UnixStream, Error> {
-    UnixStream::connect(path).await.map_err(|source| Error::Connect { path: path.clone(), source })
+async fn connect(path: &Path) -> Result<UnixStream, Error> {
+    UnixStream::connect(path).await.map_err(|source| Error::Connect { path: path.into(), source })
 }
 
 impl Opened {
     async fn new(
-        path: &PathBuf,
+        path: &Path,
         way: Way,
         builder: Builder<'_>,
         owner: Option<String>,
     ) -> Result<Opened, Error> {
         let built = builder.method_timeout(PATIENCE).max_queued(QUEUE).build().await;
-        let bus = built.map_err(|source| Error::Greet { path: path.clone(), source: Box::new(source) })?;
+        let bus = built.map_err(|source| Error::Greet { path: path.into(), source: Box::new(source) })?;
         let messages = MessageStream::from(&bus);
         Ok(Opened { connection: Connection { bus, way, owner }, messages })
     }

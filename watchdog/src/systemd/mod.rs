@@ -26,13 +26,3 @@ pub use names::{path_of, unit_of};
 pub use said::{Said, cause};
 pub use signal::{Reply, Signal, job_kind};
 pub use transient::{Ran, run_transient};
-
-use crate::model::Mono;
-
-/// CLOCK_MONOTONIC, the clock of the kernel's events.
-pub fn now() -> Mono {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let (seconds, nanos) =
-        (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_nsec).unwrap_or(0));
-    Mono(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
-}

@@ -212,8 +212,6 @@ fn first_u32(value: &Variant<'_>) -> Option<u32> {
 }
 
 fn elements<'a>(value: &'a Variant<'a>) -> Option<impl Iterator<Item = &'a Variant<'a>>> {
-    match value {
-        Variant::Array(items) => Some(items.inner().iter()),
-        _ => None,
-    }
+    let Variant::Array(items) = value else { return None };
+    Some(items.inner().iter())
 }

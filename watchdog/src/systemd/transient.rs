@@ -22,7 +22,7 @@ pub enum Ran {
 /// Exit codes from here on are systemd's own, when the program was never reached: 203 is EXEC, 217 is USER.
 const EXIT_OF_SYSTEMD: u8 = 200;
 /// systemd's own deadline lies this much behind ours: it ends what a watchdog that was killed has left behind.
-const LEEWAY: Duration = Duration::from_secs(5);
+const LEEWAY: Duration = Duration::from_secs(1);
 
 /// Runs a program as a transient unit of systemd, in a cgroup of its own and outside of watchdog's sandbox, for at most
 /// `timeout`. `argv` begins with an absolute path; no shell is involved. Its output goes to the journal.

@@ -9,6 +9,7 @@ use zbus::Message;
 
 use super::ledger::{Ask, Ledger, Out, Reader};
 use crate::{
+    clock,
     model::{Loss, Saw, Sign, Source, Unit, UnitState},
     systemd::{self, Connection, Error, Opened, Publisher, Reply, Said, Signal, Sockets, Way, cgroup},
 };
@@ -111,10 +112,10 @@ impl Task {
     async fn serve(&mut self, opened: Opened) -> Result<(), Over> {
         let Opened { connection, mut messages } = opened;
         let works = Saw::Working { works: true, why: connection.way().name().into() };
-        self.ledger.sign(systemd::now(), works);
+        self.ledger.sign(clock::now(), works);
         if self.last_way.is_some() {
             let loss = Loss { lost: 0, place: "reconnected to systemd".into() };
-            self.ledger.sign(systemd::now(), Saw::Loss(loss));
+            self.ledger.sign(clock::now(), Saw::Loss(loss));
         }
         self.last_way = Some(connection.way());
         self.ledger.connected();
@@ -155,7 +156,7 @@ impl Task {
 
     /// Takes one message; gives back what it was where that ends the connection.
     fn hear(&mut self, connection: &Connection, message: &Message) -> Option<Signal> {
-        let now = systemd::now();
+        let now = clock::now();
         match Signal::of(connection, message)? {
             Signal::Changed { path, complete } => {
                 if self.ledger.matters(&path)
@@ -182,7 +183,7 @@ impl Task {
         let error = match Reply::of_all(message) {
             Reply::All(mut said) => {
                 complete(&mut said);
-                return self.ledger.replied(systemd::now(), unit, reader, *said);
+                return self.ledger.replied(clock::now(), unit, reader, *said);
             }
             Reply::Refused { error, text } => Error::Refused { about, error, text },
             Reply::Malformed(source) => Error::Malformed { about, source: Box::new(source) },
@@ -208,7 +209,7 @@ impl Task {
 
     /// Lets out what need not wait.
     async fn flush(&mut self) -> Result<(), Over> {
-        while let Some(out) = self.ledger.next(systemd::now()) {
+        while let Some(out) = self.ledger.next(clock::now()) {
             match out {
                 Out::Sign(sign) => self.signs.send(sign).await.map_err(|_| Over)?,
                 Out::Answer(reader, state) => {
@@ -249,7 +250,7 @@ impl Task {
 
     /// Says something while nothing is queued: there is no connection.
     async fn say(&self, saw: Saw) -> Result<(), Over> {
-        let sign = Sign { at: systemd::now(), source: Source::Units, saw };
+        let sign = Sign { at: clock::now(), source: Source::Units, saw };
         self.signs.send(sign).await.map_err(|_| Over)
     }
 }
@@ -272,5 +273,5 @@ async fn at(when: Option<Instant>) {
 }
 
 fn instant(when: crate::model::Mono) -> Instant {
-    Instant::now() + when.since(systemd::now())
+    Instant::now() + when.since(clock::now())
 }
