@@ -19,8 +19,9 @@ pub enum Ran {
     Late,
 }
 
-/// Exit codes from here on are systemd's own, when the program was never reached: 203 is EXEC, 217 is USER.
-const EXIT_OF_SYSTEMD: u8 = 200;
+/// Exit codes of systemd itself, where the program was never reached: 203 is EXEC, 217 is USER (systemd.exec(5)).
+const FIRST_OF_SYSTEMD: u8 = 200;
+const LAST_OF_SYSTEMD: u8 = 245;
 /// systemd's own deadline lies this much behind ours: it ends what a watchdog that was killed has left behind.
 const LEEWAY: Duration = Duration::from_secs(1);
 
@@ -90,7 +91,7 @@ impl Run<'_> {
             match (started, ended) {
                 (Some(JobResult::Done), Some(cause)) => return Ok(Ran::Ended(cause)),
                 (Some(JobResult::Done) | None, _) => {}
-                (Some(_), Some(Cause::Code(code @ EXIT_OF_SYSTEMD..))) => {
+                (Some(_), Some(Cause::Code(code @ FIRST_OF_SYSTEMD..=LAST_OF_SYSTEMD))) => {
                     return Err(self.cannot(format!("systemd could not execute it (status {code})")));
                 }
                 (Some(_), Some(cause)) => return Ok(Ran::Ended(cause)),
@@ -123,7 +124,9 @@ impl Connection {
     ) -> Result<u32, Error> {
         let program = argv.first().map(String::as_str).unwrap_or_default();
         let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-        let command: Vec<(&str, &[String], bool)> = vec![(program, argv, false)];
+        // systemd would put variables of its own environment in the place of `$NAME`.
+        let literal: Vec<String> = argv.iter().map(|argument| argument.replace('$', "$$")).collect();
+        let command = vec![(program, literal, false)];
         let mut properties = vec![
             ("Description", Variant::from(format!("watchdog runs {program}"))),
             ("Type", Variant::from("exec")), // the start fails if the program is never reached
