@@ -3,6 +3,7 @@
 
 mod build_ebpf;
 mod ci;
+mod demo;
 mod imports;
 mod lab;
 mod steps;
@@ -25,6 +26,8 @@ enum Task {
     BuildEbpf(build_ebpf::BuildEbpf),
     /// The gate: all that must hold before a change is taken
     Ci(ci::Ci),
+    /// Watchdog at work: boots a host with real servers, does them harm, and shows what comes of it
+    Demo(demo::Demo),
     /// A throw-away host: systemd as PID 1 in private namespaces, with real servers
     #[command(subcommand)]
     Lab(lab::Lab),
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::BuildEbpf(build) => build.run(),
         Task::Ci(ci) => ci.run(),
+        Task::Demo(demo) => demo.run(),
         Task::Lab(lab) => lab.run(),
         Task::Test(test) => test.run(),
     };
