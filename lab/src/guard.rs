@@ -81,6 +81,20 @@ impl Watchdog {
         kill_process(pid, signal).context("cannot signal watchdog")
     }
 
+    /// How often its threads were put on a CPU since it began: each wake-up is one.
+    pub fn wake_ups(&self) -> Result<u64> {
+        let tasks = format!("/proc/{}/task", self.host_pid()?.as_raw_nonzero());
+        let mut sum = 0;
+        for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
+            let path = task.with_context(|| format!("cannot read {tasks}"))?.path().join("status");
+            let status =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let switches = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
+            sum += switches.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<u64>();
+        }
+        Ok(sum)
+    }
+
     /// Waits for its end; answers how it ended.
     pub fn wait(mut self) -> Result<ExitStatus> {
         let status = self.child.wait().context("cannot wait for watchdog")?;

@@ -23,6 +23,9 @@ use crate::Lab;
 /// A client waits this long for an answer, unless it is told otherwise.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A client that wants to know the very moment asks again after this.
+const ASK_AGAIN: Duration = Duration::from_millis(1);
+
 /// Microseconds of CLOCK_MONOTONIC: the clock of the event stream.
 pub fn mono_us() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
@@ -75,6 +78,24 @@ impl Lab {
     pub fn get_within(&self, url: &str, patience: Duration) -> Result<Reply> {
         let goal = Goal::parse(url)?;
         self.in_network(|| goal.ask(patience))?.with_context(|| format!("cannot get {url}"))
+    }
+
+    /// Asks again and again until the answer is good; answers when that was, in microseconds of CLOCK_MONOTONIC.
+    pub fn first_good(&self, url: &str, limit: Duration) -> Result<u64> {
+        let goal = Goal::parse(url)?;
+        let deadline = Instant::now() + limit;
+        self.in_network(|| {
+            loop {
+                match goal.ask(limit) {
+                    Ok(reply) if reply.status < 500 => return Ok(mono_us()),
+                    answer if Instant::now() > deadline => {
+                        let last = answer.map_or_else(|e| format!("{e:#}"), |reply| reply.status.to_string());
+                        bail!("no good answer from {url} within {limit:?}: {last}");
+                    }
+                    Ok(_) | Err(_) => thread::park_timeout(ASK_AGAIN),
+                }
+            }
+        })?
     }
 
     /// Asks `rate` times a second until the traffic is stopped. Each client gives up after `patience`.

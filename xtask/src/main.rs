@@ -1,6 +1,7 @@
 //! Tasks of the project, one file each: `cargo xtask --help` lists them.
 #![allow(clippy::print_stdout, reason = "a task of the command line prints its result")]
 
+mod bench;
 mod build_ebpf;
 mod ci;
 mod demo;
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// How soon and how cheap, against what was promised
+    Bench(bench::Bench),
     /// The probes: builds the object for the kernel that the program embeds
     BuildEbpf(build_ebpf::BuildEbpf),
     /// The gate: all that must hold before a change is taken
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         return ::lab::keeper::main(arguments);
     }
     let done = match Arguments::parse().task {
+        Task::Bench(bench) => bench.run(),
         Task::BuildEbpf(build) => build.run(),
         Task::Ci(ci) => ci.run(),
         Task::Demo(demo) => demo.run(),

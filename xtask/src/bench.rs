@@ -1,0 +1,224 @@
+//! `cargo xtask bench`: how soon and how cheap, on a throw-away host of this machine, against what was promised.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{ExitCode, Stdio},
+    time::Duration,
+};
+
+use ::lab::{Event, Lab, Plan, Watchdog};
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use rustix::process::Signal;
+
+use crate::steps::{cargo, run};
+
+const LIMIT: Duration = Duration::from_secs(30);
+const URL: &str = "http://127.0.0.1:7000/";
+const UNIT: &str = "victim.service";
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// Runs of each measurement
+    #[arg(long, default_value_t = 10)]
+    runs: usize,
+    /// Seconds in which wake-ups are counted
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+impl Bench {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        ::lab::tools::install(&::lab::tools::LAB)?;
+        let programs = [
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--package",
+            "watchdog",
+            "--package",
+            "tests",
+            "--bins",
+        ];
+        run("building watchdog and the test programs", &mut cargo(&programs))?;
+        let built = ::lab::target_directory()?.join("release");
+        let lab = Plan::new(std::env::current_exe().context("cannot find this program's own file")?)
+            .with(built.join("watchdog"), ::lab::PROGRAM)
+            .with(built.join("victim"), "/usr/local/bin/victim")
+            .with(built.join("floor"), "/usr/local/bin/floor")
+            .boot()?;
+        lab.service(UNIT, "/usr/local/bin/victim 7000", "")?;
+        lab.drop_in(UNIT, "[Unit]\nStartLimitIntervalSec=0\n")?;
+        lab.first_good(URL, LIMIT)?;
+
+        let mut table = Table::default();
+        let floor = times(self.runs, || by_floor(&lab))?;
+        table.row("SIGKILL to good answer, floor (a pidfd and RestartUnit)", &floor, None);
+        let systemd = by_systemd(&lab, self.runs)?;
+        table.row("SIGKILL to good answer, systemd's own Restart=", &systemd, None);
+        let watchdog = lab.watchdog(CONFIGURATION)?;
+        guarded(&watchdog, 0)?;
+        let mut requests = Vec::new();
+        let dead = times(self.runs, || {
+            let (request, answer) = by_watchdog(&lab, &watchdog)?;
+            requests.push(request);
+            Ok(answer)
+        })?;
+        table.row("kernel's time of the death to restart request", &requests, Some((3.0, 20.0)));
+        table.row("SIGKILL to good answer, watchdog", &dead, Some((1.5 * median(&floor), f64::INFINITY)));
+        let stopped = times(self.runs, || hang(&lab, &watchdog, |lab| lab.kill_all(Signal::STOP, UNIT)))?;
+        table.row("hang (SIGSTOP) under traffic to verdict", &stopped, Some((f64::INFINITY, 3_800.0)));
+        let silent = times(self.runs, || {
+            hang(&lab, &watchdog, |lab| lab.get(&format!("{URL}mode/silent")).map(|_| ::lab::mono_us()))
+        })?;
+        table.row(
+            "hang (accepts, never answers) under traffic to verdict",
+            &silent,
+            Some((f64::INFINITY, 4_700.0)),
+        );
+        for traffic in [false, true] {
+            let per_second = wake_ups(&lab, &watchdog, traffic, self.seconds)?;
+            let name =
+                if traffic { "wake-ups a second, under traffic" } else { "wake-ups a second, at rest" };
+            table.row(name, &[per_second], Some((1.0, 1.0)));
+        }
+        Ok(if table.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Without backstops, so that what is left is what the program does by itself.
+const CONFIGURATION: &str = r#"
+[watchdog.budget]
+restarts = 100000
+[service.victim]
+unit = "victim.service"
+[service.victim.heartbeat]
+url = "http://127.0.0.1:7000/"
+every = "1h"
+every_in_use = "1h"
+[service.victim.restart]
+burst = 100000
+backoff = "1ms"
+backoff_max = "1ms"
+"#;
+
+fn times(runs: usize, mut run: impl FnMut() -> Result<f64>) -> Result<Vec<f64>> {
+    (0..runs).map(|_| run()).collect()
+}
+
+/// Milliseconds from a death to a good answer, where nothing but a pidfd stands between.
+fn by_floor(lab: &Lab) -> Result<f64> {
+    let mut floor = lab.command("/usr/local/bin/floor");
+    let mut floor = floor.arg(UNIT).stdout(Stdio::piped()).spawn().context("cannot run the floor")?;
+    let mut line = String::new();
+    BufReader::new(floor.stdout.take().context("no output")?)
+        .read_line(&mut line)
+        .context("cannot hear the floor")?;
+    ensure!(line == "ready\n", "the floor is not ready");
+    let killed = lab.kill_main(Signal::KILL, UNIT)?;
+    let took = since(killed, lab.first_good(URL, LIMIT)?);
+    ensure!(floor.wait().context("cannot wait for the floor")?.success(), "the floor failed");
+    Ok(took)
+}
+
+fn by_systemd(lab: &Lab, runs: usize) -> Result<Vec<f64>> {
+    lab.unit("victim.service.d/restart.conf", "[Service]\nRestart=on-failure\n")?;
+    let took = times(runs, || {
+        let killed = lab.kill_main(Signal::KILL, UNIT)?;
+        Ok(since(killed, lab.first_good(URL, LIMIT)?))
+    })?;
+    lab.sh("rm /etc/systemd/system/victim.service.d/restart.conf; systemctl daemon-reload")?;
+    Ok(took)
+}
+
+/// From the kernel's time of the death to the request, and from the kill to a good answer.
+fn by_watchdog(lab: &Lab, watchdog: &Watchdog) -> Result<(f64, f64)> {
+    let killed = lab.kill_main(Signal::KILL, UNIT)?;
+    let answered = lab.first_good(URL, LIMIT)?;
+    let death =
+        watchdog.wait_for("the death", LIMIT, |e| e.kind() == "sign.exit" && e.mono_us() >= killed)?;
+    let outcome =
+        watchdog.wait_for("the request", LIMIT, |e| e.is("outcome", "victim") && e.mono_us() >= killed)?;
+    let requested = outcome.data("requested_us").as_u64().or(outcome.data("requested").as_u64());
+    guarded(watchdog, killed)?;
+    Ok((since(death.mono_us(), requested.context("the outcome does not say when")?), since(killed, answered)))
+}
+
+/// From a hang to the verdict that it is dead.
+fn hang(lab: &Lab, watchdog: &Watchdog, hurt: impl FnOnce(&Lab) -> Result<u64>) -> Result<f64> {
+    let traffic = lab.traffic(URL, 20, Duration::from_secs(10))?;
+    traffic.wait_for_good(::lab::mono_us() + 1_000_000, LIMIT)?;
+    let hurt = hurt(lab)?;
+    let dead = |e: &Event| e.is("heartbeat", "victim") && e.data("verdict") == "dead" && e.mono_us() >= hurt;
+    let verdict = watchdog.wait_for("the verdict", LIMIT, dead)?;
+    guarded(watchdog, hurt)?;
+    traffic.stop()?;
+    Ok(since(hurt, verdict.mono_us()))
+}
+
+fn wake_ups(lab: &Lab, watchdog: &Watchdog, traffic: bool, seconds: u64) -> Result<f64> {
+    let traffic = if traffic { Some(lab.traffic(URL, 20, Duration::from_secs(10))?) } else { None };
+    if let Some(traffic) = &traffic {
+        traffic.wait_for_good(::lab::mono_us() + 6_000_000, LIMIT)?;
+    }
+    let (began, before) = (::lab::mono_us(), watchdog.wake_ups()?);
+    lab.until(Duration::from_secs(seconds + 5), || {
+        ensure!(::lab::mono_us() > began + seconds * 1_000_000, "still counting");
+        Ok(())
+    })?;
+    let woken = watchdog.wake_ups()? - before;
+    drop(traffic);
+    Ok(woken as f64 / seconds as f64)
+}
+
+/// Waits for a good heartbeat after a moment.
+fn guarded(watchdog: &Watchdog, since: u64) -> Result<()> {
+    let good = |e: &Event| e.is("heartbeat", "victim") && e.data("verdict") == "alive" && e.mono_us() > since;
+    watchdog.wait_for("a good heartbeat", LIMIT, good).map(drop)
+}
+
+/// Milliseconds.
+fn since(from: u64, to: u64) -> f64 {
+    to.saturating_sub(from) as f64 / 1000.0
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+fn median(values: &[f64]) -> f64 {
+    let sorted = sorted(values);
+    let (low, high) = ((sorted.len().max(1) - 1) / 2, sorted.len() / 2);
+    if sorted.is_empty() { f64::NAN } else { (sorted[low] + sorted[high]) / 2.0 }
+}
+
+/// Prints each row as it is known.
+struct Table {
+    kept: bool,
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        println!(
+            "{:<58} {:>9} {:>9}   promised (median, worst)",
+            "milliseconds unless it says otherwise", "median", "worst"
+        );
+        Table { kept: true }
+    }
+}
+
+impl Table {
+    fn row(&mut self, name: &str, values: &[f64], promised: Option<(f64, f64)>) {
+        let (median, worst) = (median(values), sorted(values).last().copied().unwrap_or(f64::NAN));
+        let told = promised.map(|(most, at_worst)| {
+            let kept = median <= most && worst <= at_worst;
+            self.kept &= kept;
+            let shown = |limit: f64| if limit.is_finite() { format!("{limit:.1}") } else { "–".to_owned() };
+            format!("{}, {} {}", shown(most), shown(at_worst), if kept { "kept" } else { "NOT KEPT" })
+        });
+        println!("{name:<58} {median:>9.2} {worst:>9.2}   {}", told.unwrap_or_default());
+    }
+}
