@@ -59,11 +59,16 @@ impl Suspicions {
         room
     }
 
-    /// Takes other settings; what is known of services that stay is kept.
+    /// Takes other settings; what is known of services that stay with their unit is kept.
     pub fn replace(&mut self, settings: Settings) -> Vec<Finding> {
-        self.quiet.retain(|service, _| settings.services.contains_key(service));
-        self.owners.keep(&settings);
-        self.fronts.retain(|service, _| settings.services.contains_key(service));
+        let before = &self.settings.services;
+        let stays = |service: &Service| {
+            let now = settings.services.get(service);
+            now.is_some_and(|now| before.get(service).is_some_and(|before| before.unit == now.unit))
+        };
+        self.quiet.retain(|service, _| stays(service));
+        self.owners.keep(stays);
+        self.fronts.retain(|service, _| stays(service));
         self.settings = settings;
         let mut found = vec![Finding::AskListeners];
         self.rewatch(&mut found);

@@ -28,8 +28,8 @@ struct Known {
 }
 
 impl Owners {
-    pub(super) fn keep(&mut self, settings: &Settings) {
-        self.known.retain(|service, _| settings.services.contains_key(service));
+    pub(super) fn keep(&mut self, stays: impl Fn(&Service) -> bool) {
+        self.known.retain(|service, _| stays(service));
     }
 
     /// Takes what systemd says of a unit; true when the listeners must be read again, for it is another run or it came up.
@@ -118,7 +118,8 @@ impl Owners {
         own.map(|(_, port)| Place::Tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, *port)))).collect()
     }
 
-    /// The services whose listeners the heartbeats of this one connect to.
+    /// The services whose listeners the heartbeats of this one connect to. Where nothing listens, those that last did: a front
+    /// end that is down is what is sick then, and not what stands behind it.
     pub(super) fn fronts(&self, service: &Service, watched: &Watched) -> BTreeSet<Service> {
         let asked = watched.connects.iter().filter_map(|(connect, port)| match connect {
             Connect::Own => Some(Place::Tcp(self.address(service, Port(*port)))),
@@ -126,11 +127,24 @@ impl Owners {
             Connect::Unix(path) => Some(Place::Unix(path.clone())),
             Connect::Dns => None,
         });
-        let owners = asked.flat_map(|place| {
-            let behind = move |listener: &&Listener| serves(&listener.place, &place);
-            self.listeners.iter().filter(behind).filter_map(|l| self.of_cgroup(l.cgroup?))
-        });
-        owners.filter(|owner| owner != service).collect()
+        asked.flat_map(|place| self.in_front(&place)).filter(|owner| owner != service).collect()
+    }
+
+    fn in_front(&self, asked: &Place) -> BTreeSet<Service> {
+        let serving: Vec<&Listener> = self.listeners.iter().filter(|l| serves(&l.place, asked)).collect();
+        if serving.is_empty() {
+            let served = |known: &Known| known.places.iter().any(|place| serves(place, asked));
+            return self
+                .known
+                .iter()
+                .filter(|(_, k)| served(k))
+                .map(|(service, _)| service.clone())
+                .collect();
+        }
+        // the kernel prefers the listener of just this address to one of all addresses
+        let exact = serving.iter().any(|l| l.place == *asked);
+        let taken = serving.into_iter().filter(|l| !exact || l.place == *asked);
+        taken.filter_map(|l| self.of_cgroup(l.cgroup?)).collect()
     }
 }
 

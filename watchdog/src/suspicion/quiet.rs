@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use crate::model::{Mono, Port, Suspicion, Verdict, Why};
 
@@ -13,8 +13,8 @@ pub(super) struct Quiet {
     open: bool,
     /// Until when, and how long this quiet time is.
     quiet: Option<(Mono, Duration)>,
-    /// The first suspicion that came in the quiet time.
-    kept: Option<Suspicion>,
+    /// What came in the quiet time, in this order: of each kind the first, so that what is over takes nothing else with it.
+    kept: Vec<Suspicion>,
 }
 
 impl Quiet {
@@ -22,7 +22,9 @@ impl Quiet {
     pub(super) fn pass(&mut self, now: Mono, suspicion: Suspicion) -> Option<Suspicion> {
         if let Some((until, length)) = self.quiet {
             if now < until {
-                self.kept.get_or_insert(suspicion);
+                if !self.kept.iter().any(|kept| alike(&kept.why, &suspicion.why)) {
+                    self.kept.push(suspicion);
+                }
                 return None;
             }
             if now.since(until) > length {
@@ -30,6 +32,7 @@ impl Quiet {
             }
         }
         self.open = true;
+        self.kept.clear(); // one heartbeat answers for them all
         Some(suspicion)
     }
 
@@ -46,7 +49,7 @@ impl Quiet {
             }
             Verdict::Dead => {
                 self.quiet = None;
-                self.kept = None;
+                self.kept.clear();
             }
             Verdict::Unknown => {}
         }
@@ -58,30 +61,32 @@ impl Quiet {
         if now < until {
             return None;
         }
-        let kept = self.kept.take()?;
+        let first = self.kept.drain(..).next()?;
         self.open = true;
-        Some(kept)
+        Some(first)
     }
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
-        self.kept.as_ref().and(self.quiet).map(|(until, _)| until)
+        self.kept.first().and(self.quiet).map(|(until, _)| until)
     }
 
     pub(super) fn forget_stall(&mut self, over: Port) {
-        let stalled = match self.kept.as_ref().map(|s| &s.why) {
-            Some(Why::AcceptStall(stall)) => stall.port == over,
-            Some(
-                Why::MainExit { .. }
-                | Why::WorkerExit { .. }
-                | Why::AnswerStall(_)
-                | Why::ListenerLost(_)
-                | Why::InUse
-                | Why::Loss,
-            )
-            | None => false,
-        };
-        if stalled {
-            self.kept = None;
-        }
+        self.kept.retain(|kept| match &kept.why {
+            Why::AcceptStall(stall) => stall.port != over,
+            Why::MainExit { .. }
+            | Why::WorkerExit { .. }
+            | Why::AnswerStall(_)
+            | Why::ListenerLost(_)
+            | Why::InUse
+            | Why::Loss => true,
+        });
+    }
+}
+
+/// Two that are over together, and of which the first says as much as both.
+fn alike(one: &Why, other: &Why) -> bool {
+    match (one, other) {
+        (Why::AcceptStall(one), Why::AcceptStall(other)) => one.port == other.port,
+        (one, other) => mem::discriminant(one) == mem::discriminant(other),
     }
 }

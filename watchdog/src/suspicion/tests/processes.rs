@@ -1,0 +1,174 @@
+use expect_test::expect;
+
+use super::check;
+
+#[test]
+fn the_end_of_a_main_process_is_told_apart_from_that_of_a_worker_and_of_a_stranger() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         1000 exit 7 101 signal 11
+         1001 exit 7 102 code 1
+         1002 exit 7 103 code 0
+         1003 exit 8 100 signal 9
+         1004 exit 7 100 code 0
+         1005 exit 7 0 signal 9",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 1000 exit 7 101 signal 11
+              1s web, since 1s: process 101 ended: Signal { signal: 11, core: false }
+            > 1001 exit 7 102 code 1
+              1.001s web, since 1.001s: process 102 ended: Code(1)
+            > 1002 exit 7 103 code 0
+            > 1003 exit 8 100 signal 9
+            > 1004 exit 7 100 code 0
+              1.004s web, since 1.004s: main process 100 ended: Code(0)
+            > 1005 exit 7 0 signal 9
+              1.005s web, since 1.005s: process 0 ended: Signal { signal: 9, core: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_main_process_is_known_still_when_systemd_has_forgotten_it() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         1000 unit web.service run=1 cgroup=7 down
+         1001 exit 7 100 signal 9",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 1000 unit web.service run=1 cgroup=7 down
+            > 1001 exit 7 100 signal 9
+              1.001s web, since 1.001s: main process 100 ended: Signal { signal: 9, core: false }
+        "#]],
+    );
+}
+
+#[test]
+fn an_exit_of_the_last_run_says_nothing_of_the_present_one() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         1000 unit web.service run=2 cgroup=8 main=200
+         1001 exit 7 100 signal 9
+         1002 exit 8 200 signal 9",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 1000 unit web.service run=2 cgroup=8 main=200
+            > 1001 exit 7 100 signal 9
+            > 1002 exit 8 200 signal 9
+              1.002s web, since 1.002s: main process 200 ended: Signal { signal: 9, core: false }
+        "#]],
+    );
+}
+
+#[test]
+fn who_sent_the_signal_is_told_with_the_end() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         1000 sent 7 100 15 by 41
+         1001 sent 7 100 9 by 42
+         1002 sent 7 101 9 by 43
+         1003 exit 7 100 signal 9
+         1004 exit 7 101 signal 9
+         1005 exit 7 102 signal 9",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 1000 sent 7 100 15 by 41
+            > 1001 sent 7 100 9 by 42
+            > 1002 sent 7 101 9 by 43
+            > 1003 exit 7 100 signal 9
+              1.003s web, since 1.003s: main process 100 ended: Signal { signal: 9, core: false }, signal 9 sent by 42
+            > 1004 exit 7 101 signal 9
+              1.004s web, since 1.004s: process 101 ended: Signal { signal: 9, core: false }, signal 9 sent by 43
+            > 1005 exit 7 102 signal 9
+              1.005s web, since 1.005s: process 102 ended: Signal { signal: 9, core: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_handler_that_exits_is_told_with_its_signal() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         1000 sent 7 100 15 by 41
+         3000 exit 7 100 code 0",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 1000 sent 7 100 15 by 41
+            > 3000 exit 7 100 code 0
+              3s web, since 3s: main process 100 ended: Code(0), signal 15 sent by 41
+        "#]],
+    );
+}
+
+#[test]
+fn a_signal_of_long_ago_or_of_another_number_is_not_what_ended_it() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         1000 sent 7 100 15 by 41
+         11000 exit 7 100 code 0
+         12000 sent 7 100 15 by 41
+         12001 exit 7 100 signal 9",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 1000 sent 7 100 15 by 41
+            > 11000 exit 7 100 code 0
+              11s web, since 11s: main process 100 ended: Code(0)
+            > 12000 sent 7 100 15 by 41
+            > 12001 exit 7 100 signal 9
+              12.001s web, since 12.001s: main process 100 ended: Signal { signal: 9, core: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_fault_that_the_kernel_signals_names_the_kernel() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         1000 sent 7 101 11 by kernel
+         1000 exit 7 101 signal 11",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 1000 sent 7 101 11 by kernel
+            > 1000 exit 7 101 signal 11
+              1s web, since 1s: process 101 ended: Signal { signal: 11, core: false }, signal 11 sent by the kernel
+        "#]],
+    );
+}
+
+#[test]
+fn a_loss_makes_every_service_suspect_and_asks_for_the_listeners() {
+    check(
+        "web web.service own:80; app app.service own:8080",
+        "0 loss
+         1 works",
+        expect![[r#"
+            > 0 loss
+              ask for the listeners
+              0ns app, since 0ns: signs were lost
+              0ns web, since 0ns: signs were lost
+            > 1 works
+              ask for the listeners
+        "#]],
+    );
+}
