@@ -5,6 +5,11 @@ use std::{
     path::Path,
 };
 
+use procfs::{
+    net::{TcpNetEntry, TcpState},
+    process::{FDTarget, Process},
+};
+
 use crate::{
     model::{CgroupId, Holder, Listener, Place, UnitState},
     systemd::{Error, cgroup},
@@ -87,19 +92,15 @@ fn process(directory: &Path, address: SocketAddr) -> Option<(u32, String)> {
 }
 
 fn holds(pid: i32, inodes: &BTreeSet<u64>) -> bool {
-    let descriptors = procfs::process::Process::new(pid).and_then(|process| process.fd());
-    descriptors.into_iter().flatten().flatten().any(|it| match it.target {
-        procfs::process::FDTarget::Socket(inode) => inodes.contains(&inode),
-        _ => false,
-    })
+    let descriptors = Process::new(pid).and_then(|process| process.fd());
+    let of_listener = |target: &FDTarget| matches!(target, FDTarget::Socket(inode) if inodes.contains(inode));
+    descriptors.into_iter().flatten().flatten().any(|it| of_listener(&it.target))
 }
 
 /// The sockets that listen on an address. The table lists all connections too: read only when a cgroup has many processes.
 fn inodes(address: SocketAddr) -> BTreeSet<u64> {
     let table = if address.is_ipv4() { procfs::net::tcp() } else { procfs::net::tcp6() };
-    let listens = |entry: &procfs::net::TcpNetEntry| {
-        entry.state == procfs::net::TcpState::Listen && entry.local_address == address
-    };
+    let listens = |entry: &TcpNetEntry| entry.state == TcpState::Listen && entry.local_address == address;
     table.into_iter().flatten().filter(listens).map(|entry| entry.inode).collect()
 }
 

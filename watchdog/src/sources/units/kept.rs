@@ -102,6 +102,11 @@ impl Kept {
         down && coming && told.is_some_and(|told| told.incarnation != self.state.incarnation)
     }
 
+    /// It was absent, and runs: it is told as soon as it is read.
+    pub(super) fn has_appeared(&self) -> bool {
+        self.state.load == LoadState::NotFound && !self.state.active.is_down()
+    }
+
     /// Whether systemd must be asked for more: a run whose cgroup is not known, or a unit that has appeared.
     pub(super) fn wants_a_look(&self) -> bool {
         let state = &self.state;

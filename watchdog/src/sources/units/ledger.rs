@@ -145,13 +145,12 @@ impl Ledger {
             if !complete || !kept.known {
                 continue; // half of a change is told to nobody
             }
-            if kept.is_between(self.told.get(&unit)) {
-                continue;
-            }
             if kept.wants_a_look() {
                 self.asks.push_back(Ask::All(unit.clone(), None));
             }
-            self.tell(now, &unit);
+            if !kept.has_appeared() {
+                self.tell(now, &unit);
+            }
         }
     }
 
@@ -228,7 +227,10 @@ impl Ledger {
             }
         }
         let concerned = |(other, kept): &(&Unit, &Kept)| {
-            self.watched.contains(*other) && kept.known && (*other == unit || kept.sockets.contains(unit))
+            self.watched.contains(*other)
+                && kept.known
+                && !kept.is_between(self.told.get(*other))
+                && (*other == unit || kept.sockets.contains(unit))
         };
         let states: Vec<UnitState> =
             self.kept.iter().filter(concerned).map(|(_, kept)| kept.state.clone()).collect();

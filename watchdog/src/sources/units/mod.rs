@@ -9,6 +9,8 @@
 mod kept;
 mod ledger;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use tokio::sync::{mpsc, oneshot};
 

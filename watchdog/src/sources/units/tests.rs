@@ -1,0 +1,446 @@
+//! Scripts of messages from systemd against what is asked and what leaves, in order.
+//!
+//! `watch UNIT…` · `read READER UNIT` · `all UNIT[/READER] SAID…` (a reply) · `part`, `change UNIT SAID…` (a signal's first and last
+//! half) · `+JOB UNIT`, `-JOB UNIT` (JobNew, JobRemoved) · `job JOB KIND` (a reply; `over`) · `wait MS` · `connected`,
+//! `disconnect` · `refused UNIT`. SAID: `STATE[/SUB]` `inc=N` `pid=N` `job=N` `code=N` `died=SIGNAL` `at=US` `cgroup=N` `sockets=UNIT` `id=NAME`
+//! `load=WORD`.
+
+use std::{fmt::Write as _, time::Duration};
+
+use expect_test::{Expect, expect};
+
+use super::ledger::{Ask, Ledger, Out};
+use crate::{model::*, systemd::Said, systemd::path_of};
+
+fn check(script: &str, expect: Expect) {
+    let (mut ledger, mut now, mut log) = (Ledger::default(), Mono(0), String::new());
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let _ = writeln!(log, "> {line}");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        obey(&mut ledger, &mut now, &words);
+        while let Some(ask) = ledger.next_ask() {
+            let _ = match ask {
+                Ask::All(unit, None) => writeln!(log, "  ask {unit}"),
+                Ask::All(unit, Some(reader)) => writeln!(log, "  ask {unit} for {reader}"),
+                Ask::Job(id) => writeln!(log, "  ask job {id}"),
+            };
+        }
+        while let Some(out) = ledger.next(now) {
+            let _ = writeln!(log, "  {}", shown(&out));
+        }
+    }
+    expect.assert_eq(&log);
+}
+
+fn obey(ledger: &mut Ledger, now: &mut Mono, words: &[&str]) {
+    match *words {
+        ["watch", ref units @ ..] => ledger.watch(units.iter().map(|name| unit(name)).collect()),
+        ["read", reader, name] => ledger.read(&unit(name), number(reader)),
+        ["all", name, ref said @ ..] => {
+            let (name, reader) = name.split_once('/').map_or((name, None), |(n, r)| (n, Some(number(r))));
+            ledger.replied(*now, &unit(name), reader, everything(said));
+        }
+        ["part", name, ref said @ ..] => ledger.changed(*now, &path_of(&unit(name)), &heard(said), false),
+        ["change", name, ref said @ ..] => ledger.changed(*now, &path_of(&unit(name)), &heard(said), true),
+        ["job", id, kind] => ledger.job_is(*now, number(id), kind_of(kind)),
+        ["wait", ms] => *now = *now + Duration::from_millis(number(ms)),
+        ["connected"] => ledger.connected(),
+        ["disconnect"] => ledger.disconnect(),
+        ["refused", name] => ledger.refused(&unit(name)),
+        [job, name] if job.starts_with('+') => ledger.job_new(*now, number(&job[1..]), name),
+        [job, name] if job.starts_with('-') => {
+            ledger.job_removed(*now, number(&job[1..]), name, JobResult::Done);
+        }
+        _ => panic!("no such line: {words:?}"),
+    }
+}
+
+/// What GetAll says of a service, and what it says besides.
+fn everything(words: &[&str]) -> Said {
+    let said = heard(words);
+    Said {
+        load: said.load.or(Some(LoadState::Loaded)),
+        active: said.active.or(Some(ActiveState::Inactive)),
+        incarnation: said.incarnation.or(Some(None)),
+        main_pid: said.main_pid.or(Some(0)),
+        exec_code: said.exec_code.or(Some(0)),
+        ..said
+    }
+}
+
+fn heard(words: &[&str]) -> Said {
+    let mut said = Said::default();
+    for word in words {
+        let Some((key, value)) = word.split_once('=') else {
+            let (state, sub) = word.split_once('/').unwrap_or((word, "-"));
+            let quoted = format!("{state:?}");
+            said.active = Some(serde_json::from_str(&quoted).expect("a state"));
+            said.sub = Some(sub.to_owned());
+            continue;
+        };
+        match key {
+            "inc" => said.incarnation = Some(Some(Incarnation([number(value); 16]))),
+            "pid" => said.main_pid = Some(number(value)),
+            "job" => said.job = Some(number(value)),
+            "code" => (said.exec_code, said.exec_status) = (Some(1), Some(number(value))),
+            "died" => (said.exec_code, said.exec_status) = (Some(2), Some(number(value))),
+            "at" => said.exec_exit = Some(number(value)),
+            "cgroup" => {
+                said.cgroup = Some(Some(CgroupId(number(value))));
+                said.cgroup_path = Some(format!("/{value}"));
+            }
+            "sockets" => said.triggered_by = Some(vec![value.to_owned(), "a.timer".to_owned()]),
+            "id" => said.id = Some(value.to_owned()),
+            "load" => said.load = Some(serde_json::from_str(&format!("{value:?}")).expect("a load state")),
+            _ => panic!("no such key: {key}"),
+        }
+    }
+    said
+}
+
+fn shown(out: &Out) -> String {
+    match out {
+        Out::Answer(reader, state) => format!("answer {reader}: {}", state_shown(state)),
+        Out::Sign(Sign { saw: Saw::Unit(state), .. }) => state_shown(state),
+        Out::Sign(Sign { saw: Saw::Job(job), .. }) => format!("job {} {} {:?}", job.id, job.unit, job.step),
+        Out::Sign(sign) => format!("{:?}", sign.saw),
+    }
+}
+
+fn state_shown(state: &UnitState) -> String {
+    let mut text = format!("{} {:?}/{}", state.unit, state.active, state.sub);
+    if state.load != LoadState::Loaded {
+        let _ = write!(text, " {:?}", state.load);
+    }
+    for (key, value) in [
+        ("inc", state.incarnation.map(|it| it.0[0].to_string())),
+        ("pid", state.main_pid.map(|it| it.to_string())),
+        ("cgroup", state.cgroup.map(|it| it.0.to_string())),
+        ("ended", state.main_ended.map(|it| format!("{it:?}"))),
+        ("job", state.job.map(|it| format!("{} {:?}", it.id, it.kind))),
+    ] {
+        let _ = value.map(|value| write!(text, " {key} {value}"));
+    }
+    if state.socket_activated {
+        text.push_str(" socket");
+    }
+    text
+}
+
+fn kind_of(word: &str) -> Option<JobKind> {
+    (word != "over").then(|| serde_json::from_str(&format!("{word:?}")).expect("a kind"))
+}
+
+fn unit(name: &str) -> Unit {
+    name.parse().expect("a unit")
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().ok().expect("a number")
+}
+
+#[test]
+fn a_death_is_told_with_its_cause_at_once_and_never_by_half() {
+    check(
+        "watch a.service
+         all a.service active/running inc=1 pid=10 cgroup=5
+         part a.service pid=0 died=9 at=77
+         change a.service failed/failed",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service active/running inc=1 pid=10 cgroup=5
+              a.service Active/running inc 1 pid 10 cgroup 5
+            > part a.service pid=0 died=9 at=77
+            > change a.service failed/failed
+              a.service Failed/failed inc 1 cgroup 5 ended Signal { signal: 9, core: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_read_is_answered_behind_every_sign_that_came_before_its_reply() {
+    check(
+        "watch a.service
+         all a.service active/running inc=1 pid=10 cgroup=5
+         read 7 a.service
+         +3 a.service
+         change a.service deactivating/stop job=3
+         all a.service/7 inactive/dead inc=1 code=0 at=77
+         wait 1
+         job 3 stop",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service active/running inc=1 pid=10 cgroup=5
+              a.service Active/running inc 1 pid 10 cgroup 5
+            > read 7 a.service
+              ask a.service for 7
+            > +3 a.service
+              ask job 3
+            > change a.service deactivating/stop job=3
+            > all a.service/7 inactive/dead inc=1 code=0 at=77
+            > wait 1
+            > job 3 stop
+              job 3 a.service New(Some(Stop))
+              a.service Deactivating/stop inc 1 pid 10 cgroup 5 job 3 Some(Stop)
+              a.service Inactive/dead inc 1 ended Code(0)
+              answer 7: a.service Inactive/dead inc 1 ended Code(0)
+        "#]],
+    );
+}
+
+#[test]
+fn nobody_waits_long_for_the_kind_of_a_job() {
+    check(
+        "watch a.service
+         all a.service active/running inc=1 pid=10 cgroup=5
+         change a.service active/running job=3
+         +3 a.service
+         wait 2
+         job 3 restart
+         -3 a.service",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service active/running inc=1 pid=10 cgroup=5
+              a.service Active/running inc 1 pid 10 cgroup 5
+            > change a.service active/running job=3
+              ask job 3
+            > +3 a.service
+            > wait 2
+              a.service Active/running inc 1 pid 10 cgroup 5 job 3 None
+              job 3 a.service New(None)
+            > job 3 restart
+              a.service Active/running inc 1 pid 10 cgroup 5 job 3 Some(Restart)
+            > -3 a.service
+              job 3 a.service Removed { result: Done, active: Active }
+              a.service Active/running inc 1 pid 10 cgroup 5
+        "#]],
+    );
+}
+
+#[test]
+fn a_stop_of_a_failed_unit_is_a_job_that_comes_and_goes() {
+    check(
+        "watch a.service
+         all a.service failed/failed inc=1 died=9 at=77
+         +3 a.service
+         -3 a.service
+         job 3 over",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service failed/failed inc=1 died=9 at=77
+              a.service Failed/failed inc 1 ended Signal { signal: 9, core: false }
+            > +3 a.service
+              ask job 3
+            > -3 a.service
+            > job 3 over
+              job 3 a.service New(None)
+              job 3 a.service Removed { result: Done, active: Failed }
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_incarnation_is_read_in_full_and_has_no_end_of_the_old_one() {
+    check(
+        "watch a.service
+         all a.service failed/failed inc=1 died=9 at=77
+         change a.service failed/failed inc=2 job=3
+         job 3 start
+         change a.service activating/start
+         all a.service activating/start inc=2 died=9 at=77 cgroup=6 job=3
+         change a.service active/running pid=11
+         -3 a.service",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service failed/failed inc=1 died=9 at=77
+              a.service Failed/failed inc 1 ended Signal { signal: 9, core: false }
+            > change a.service failed/failed inc=2 job=3
+              ask job 3
+            > job 3 start
+            > change a.service activating/start
+              ask a.service
+              a.service Activating/start inc 2 job 3 Some(Start)
+            > all a.service activating/start inc=2 died=9 at=77 cgroup=6 job=3
+              a.service Activating/start inc 2 cgroup 6 job 3 Some(Start)
+            > change a.service active/running pid=11
+              a.service Active/running inc 2 pid 11 cgroup 6 job 3 Some(Start)
+            > -3 a.service
+              job 3 a.service Removed { result: Done, active: Active }
+              a.service Active/running inc 2 pid 11 cgroup 6
+        "#]],
+    );
+}
+
+#[test]
+fn what_systemd_forgets_of_a_unit_that_it_unloads_is_kept() {
+    check(
+        "watch a.service
+         all a.service active/running inc=1 pid=10 cgroup=5
+         part a.service pid=0 code=0 at=77
+         change a.service inactive/dead
+         read 1 a.service
+         all a.service/1 inactive/dead",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service active/running inc=1 pid=10 cgroup=5
+              a.service Active/running inc 1 pid 10 cgroup 5
+            > part a.service pid=0 code=0 at=77
+            > change a.service inactive/dead
+              a.service Inactive/dead inc 1 cgroup 5 ended Code(0)
+            > read 1 a.service
+              ask a.service for 1
+            > all a.service/1 inactive/dead
+              a.service Inactive/dead inc 1 ended Code(0)
+              answer 1: a.service Inactive/dead inc 1 ended Code(0)
+        "#]],
+    );
+}
+
+#[test]
+fn a_unit_that_a_socket_starts_is_told_once_the_socket_is_known() {
+    check(
+        "watch a.service b.service
+         all b.service active/running inc=2 pid=20 cgroup=8
+         all a.service inactive/dead sockets=a.socket
+         change b.service deactivating/stop
+         all a.socket active/listening
+         change a.socket failed/failed
+         read 1 a.service
+         all a.service/1 inactive/dead sockets=a.socket",
+        expect![[r#"
+            > watch a.service b.service
+              ask a.service
+              ask b.service
+            > all b.service active/running inc=2 pid=20 cgroup=8
+              b.service Active/running inc 2 pid 20 cgroup 8
+            > all a.service inactive/dead sockets=a.socket
+              ask a.socket
+            > change b.service deactivating/stop
+            > all a.socket active/listening
+              a.service Inactive/dead socket
+              b.service Deactivating/stop inc 2 pid 20 cgroup 8
+            > change a.socket failed/failed
+              a.service Inactive/dead
+            > read 1 a.service
+              ask a.service for 1
+            > all a.service/1 inactive/dead sockets=a.socket
+              answer 1: a.service Inactive/dead
+        "#]],
+    );
+}
+
+#[test]
+fn a_socket_that_systemd_tells_nothing_of_holds_nothing_back() {
+    check(
+        "watch a.service
+         all a.service inactive/dead sockets=a.socket
+         refused a.socket",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service inactive/dead sockets=a.socket
+              ask a.socket
+            > refused a.socket
+              a.service Inactive/dead
+        "#]],
+    );
+}
+
+#[test]
+fn an_alias_hears_what_is_said_of_the_units_own_name() {
+    check(
+        "watch mysql.service
+         all mysql.service active/running inc=1 pid=10 cgroup=5 id=mariadb.service
+         +3 mariadb.service
+         job 3 stop
+         change mariadb.service deactivating/stop",
+        expect![[r#"
+            > watch mysql.service
+              ask mysql.service
+            > all mysql.service active/running inc=1 pid=10 cgroup=5 id=mariadb.service
+              mysql.service Active/running inc 1 pid 10 cgroup 5
+            > +3 mariadb.service
+              ask job 3
+            > job 3 stop
+              job 3 mysql.service New(Some(Stop))
+            > change mariadb.service deactivating/stop
+              mysql.service Deactivating/stop inc 1 pid 10 cgroup 5
+        "#]],
+    );
+}
+
+#[test]
+fn an_absent_unit_is_watched_until_it_appears() {
+    check(
+        "watch a.service
+         all a.service inactive/dead load=not-found
+         change a.service activating/start inc=1
+         all a.service activating/start inc=1 cgroup=5",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service inactive/dead load=not-found
+              a.service Inactive/dead NotFound
+            > change a.service activating/start inc=1
+              ask a.service
+            > all a.service activating/start inc=1 cgroup=5
+              a.service Activating/start inc 1 cgroup 5
+        "#]],
+    );
+}
+
+#[test]
+fn after_a_new_connection_everything_is_asked_and_told_again() {
+    check(
+        "watch a.service
+         all a.service active/running inc=1 pid=10 cgroup=5
+         change a.service deactivating/stop job=3
+         disconnect
+         connected
+         all a.service inactive/dead inc=1 code=0 at=77",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service active/running inc=1 pid=10 cgroup=5
+              a.service Active/running inc 1 pid 10 cgroup 5
+            > change a.service deactivating/stop job=3
+              ask job 3
+            > disconnect
+              a.service Deactivating/stop inc 1 pid 10 cgroup 5 job 3 None
+            > connected
+              ask a.service
+            > all a.service inactive/dead inc=1 code=0 at=77
+              a.service Inactive/dead inc 1 ended Code(0)
+        "#]],
+    );
+}
+
+#[test]
+fn a_change_of_the_set_tells_what_is_new_and_nothing_of_the_rest() {
+    check(
+        "watch a.service
+         all a.service active/running inc=1 pid=10 cgroup=5
+         watch a.service b.service
+         all b.service active/running inc=2 pid=20 cgroup=8
+         watch b.service
+         change a.service deactivating/stop",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > all a.service active/running inc=1 pid=10 cgroup=5
+              a.service Active/running inc 1 pid 10 cgroup 5
+            > watch a.service b.service
+              ask b.service
+            > all b.service active/running inc=2 pid=20 cgroup=8
+              b.service Active/running inc 2 pid 20 cgroup 8
+            > watch b.service
+            > change a.service deactivating/stop
+        "#]],
+    );
+}
