@@ -18,6 +18,11 @@ pub enum Command {
         /// The service.
         service: Service,
     },
+    /// The configuration was read again.
+    Reload {
+        /// It has these faults, and the old one stays in force.
+        faults: Option<String>,
+    },
 }
 
 /// An operator's "hands off", with an end.

@@ -155,6 +155,7 @@ impl Policy {
             Input::Command(Command::Resume { service }) => {
                 self.with(now, &service, &mut orders, |keeper, _| keeper.pause(None));
             }
+            Input::Command(Command::Reload { .. }) => {} // what is in force comes as settings
             Input::Settings(settings) => self.replace(now, *settings),
             Input::Wake => {
                 let due: Vec<Service> = self
@@ -175,6 +176,11 @@ impl Policy {
     /// When it wants to be woken; `None`: only by an input.
     pub fn wake_at(&self) -> Option<Mono> {
         self.keepers.values().filter_map(Keeper::wake_at).min()
+    }
+
+    /// Every service and its unit.
+    pub fn guarded(&self) -> impl Iterator<Item = (Service, Unit)> {
+        self.keepers.iter().map(|(service, keeper)| (service.clone(), keeper.guard.unit.clone()))
     }
 
     /// The units that must be watched: those of services, and those of `depends_on`.

@@ -47,9 +47,10 @@ impl Record {
     /// A command of an operator.
     pub fn command(at: Mono, command: &Command) -> Record {
         let service = match command {
-            Command::Pause { service, .. } | Command::Resume { service } => service,
+            Command::Pause { service, .. } | Command::Resume { service } => Some(service),
+            Command::Reload { .. } => None,
         };
-        Record { at, subject: Some(service.clone()), said: Said::Command(command.clone()) }
+        Record { at, subject: service.cloned(), said: Said::Command(command.clone()) }
     }
 
     /// An order to act, at the moment it is carried out.

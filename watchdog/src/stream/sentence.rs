@@ -168,6 +168,11 @@ fn command_said(at: Mono, command: &Command) -> String {
             format!("paused for {} by {}: {}", span(pause.until.since(at)), pause.by, pause.reason)
         }
         Command::Resume { service: _ } => "resumed".into(),
+        Command::Reload { faults: None } => "the configuration was read again and is in force".into(),
+        Command::Reload { faults: Some(faults) } => format!(
+            "the configuration has faults, the old one stays in force: {}",
+            faults.lines().next().unwrap_or("")
+        ),
     }
 }
 

@@ -24,8 +24,8 @@ pub use settings::{Settings, Watched};
 
 use self::{owners::Owners, quiet::Quiet};
 use crate::model::{
-    Cause, Exit, Finding, Mono, Place, Port, Saw, Service, Sign, SignalSent, Suspicion, UnitState, Verdict,
-    Watch, WatchedPort, Why,
+    Cause, CgroupId, Exit, Finding, Listener, Mono, Place, Port, Saw, Service, Sign, SignalSent, Suspicion,
+    UnitState, Verdict, Watch, WatchedPort, Why,
 };
 
 /// How long a sent signal may take to end its process and still be named as what was sent.
@@ -168,6 +168,12 @@ impl Suspicions {
     /// Where the unit listened when it was last seen to; what a start of it will want to have.
     pub fn own_places(&self, service: &Service) -> Vec<Place> {
         self.owners.places(service, &self.settings)
+    }
+
+    /// Units that are up and own none of these TCP listeners: theirs may be Unix sockets, whose owner the table does not
+    /// tell. Each with its cgroup's path as systemd gives it.
+    pub fn without_port(&self, listeners: &[Listener]) -> Vec<(CgroupId, String)> {
+        self.owners.without_port(listeners)
     }
 
     fn exit(&mut self, now: Mono, at: Mono, exit: &Exit, found: &mut Vec<Finding>) {

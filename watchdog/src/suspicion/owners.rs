@@ -21,6 +21,8 @@ struct Known {
     incarnation: Option<Incarnation>,
     /// Of the present incarnation, or of the last one while the unit is down.
     cgroup: Option<CgroupId>,
+    /// Its path below the cgroup2 mount, while the unit has one.
+    path: String,
     /// Main processes, the latest last, each in its cgroup.
     mains: Vec<(CgroupId, u32)>,
     /// Where the unit listens, or did when it was last up.
@@ -36,6 +38,7 @@ impl Owners {
     pub(super) fn unit(&mut self, service: &Service, state: &UnitState) -> bool {
         let known = self.known.entry(service.clone()).or_default();
         let mut news = false;
+        known.path.clone_from(&state.cgroup_path);
         if let Some(cgroup) = state.cgroup {
             news |= known.cgroup != Some(cgroup);
             known.cgroup = Some(cgroup);
@@ -65,6 +68,13 @@ impl Owners {
                 known.places = places;
             }
         }
+    }
+
+    pub(super) fn without_port(&self, listeners: &[Listener]) -> Vec<(CgroupId, String)> {
+        let up = self.known.values().filter(|known| !known.path.is_empty());
+        up.filter_map(|known| Some((known.cgroup?, known.path.clone())))
+            .filter(|(cgroup, _)| listeners.iter().all(|listener| listener.cgroup != Some(*cgroup)))
+            .collect()
     }
 
     pub(super) fn of_cgroup(&self, cgroup: CgroupId) -> Option<Service> {
