@@ -1,6 +1,63 @@
 //! Arguments, exit codes, privileges, sd_notify.
+//!
+//! Invariant: a run that cannot begin says why and what to do on standard error, ends with a code of sysexits, and has
+//! changed nothing. Deliberately absent: daemonising; systemd does that.
+
+mod check;
+mod exit;
+mod lock;
+mod run;
+mod supervisor;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use exit::Exit;
+
+/// Keeps the services of this host answering: kernel events, an HTTP heartbeat, one restart through systemd.
+#[derive(Debug, Parser)]
+#[command(name = "watchdog", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch the services of the configuration, until SIGTERM; SIGHUP reads the configuration again
+    Run(run::Run),
+    /// Say every fault of the configuration, and what will happen in each failure class
+    Check(check::Check),
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+struct Where {
+    /// A file, or a folder that holds watchdog.toml [default: /etc/watchdog]
+    #[arg(long, value_name = "PATH")]
+    config: Option<PathBuf>,
+}
 
 /// Runs the command that the arguments name; the exit code is one of sysexits.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(64)
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            error.print().ok();
+            return if asked_for { Exit::Ok } else { Exit::Usage }.into();
+        }
+    };
+    match arguments.command {
+        Command::Run(run) => run.main(),
+        Command::Check(check) => check.main(),
+    }
+    .into()
+}
+
+/// Says on standard error what stands against it.
+fn complain(what: impl std::fmt::Display) {
+    use std::io::Write as _;
+    writeln!(std::io::stderr(), "watchdog: {what}").ok();
 }

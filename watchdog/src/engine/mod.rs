@@ -1,5 +1,334 @@
 //! The one `select!` loop: owns the two pure rooms, carries out their orders, and hands all inputs and outputs to the stream.
+//!
+//! Invariants: one task owns all decisions, everything else sends it events over bounded channels; a sign is always taken
+//! before a result, so that a fact is judged after every signal that came before it; nothing here waits for a heartbeat, for
+//! systemd or for a reader of the stream. Between events it sleeps until the earlier of the two rooms' `wake_at`.
+//! Deliberately absent: decisions.
 
+mod hands;
 mod settings;
 
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
 pub use settings::Settings;
+
+use self::hands::Hands;
+use crate::{
+    clock,
+    model::{
+        Answer, Command, Fact, Finding, Listener, Mono, Order, Outcome, Saw, Service, Sign, Source,
+        Suspicion, Unit, Watch,
+    },
+    policy::{Input, Policy},
+    stream::{Record, Stream},
+    suspicion::Suspicions,
+};
+
+/// How many signs may wait for the engine; a source that finds no room counts what it drops and says so.
+pub const SIGNS: usize = 4096;
+/// How many results may wait: each belongs to an order, so there are never many.
+const RESULTS: usize = 1024;
+/// Every unit is read again after this, should a signal have been lost without a trace.
+const RECONCILE: Duration = Duration::from_secs(300);
+
+/// What an order came to, or what an operator wants.
+#[derive(Debug)]
+pub enum Event {
+    /// A heartbeat ended.
+    Answer(Box<Answer>),
+    /// An action was requested.
+    Outcome(Outcome),
+    /// A look is done.
+    Fact(Fact),
+    /// From an operator.
+    Command(Command),
+}
+
+/// What the process asks of its engine.
+#[derive(Debug)]
+pub enum Request {
+    /// Other settings are in force.
+    Reload(Box<Settings>),
+    /// The configuration has faults: the old one stays in force, and the stream says so.
+    KeptOld {
+        /// The faults, for people.
+        faults: String,
+    },
+    /// Write what is left, and end.
+    Stop,
+}
+
+/// The engine.
+pub struct Engine {
+    policy: Policy,
+    suspicions: Suspicions,
+    hands: Hands,
+    stream: Stream,
+    signs: mpsc::Receiver<Sign>,
+    results: mpsc::Receiver<Event>,
+    watch: watch::Sender<Watch>,
+    /// The table of listeners must be read before the next sign is taken.
+    ask_listeners: bool,
+    /// The last table, so that one that did not change is not told again.
+    listeners: Vec<Listener>,
+    /// Gaps of the stream after which the state was written.
+    gaps: u64,
+    reconcile_at: Mono,
+}
+
+/// The channels between the engine and its sources.
+pub struct Wires {
+    /// What the sources see.
+    pub signs: mpsc::Receiver<Sign>,
+    /// What they are to watch.
+    pub watch: watch::Sender<Watch>,
+}
+
+impl Engine {
+    /// Everything is connected; nothing is decided yet.
+    pub fn new(
+        settings: Settings,
+        seed: u64,
+        edges: Edges,
+        stream: Stream,
+        wires: Wires,
+    ) -> Result<Engine, Error> {
+        let (sender, results) = mpsc::channel(RESULTS);
+        let policy = Policy::new(clock::now(), settings.policy.clone(), seed);
+        let suspicions = Suspicions::new(settings.suspicion.clone());
+        let hands = Hands::new(&settings, edges, sender)?;
+        Ok(Engine {
+            policy,
+            suspicions,
+            hands,
+            stream,
+            signs: wires.signs,
+            results,
+            watch: wires.watch,
+            ask_listeners: true,
+            listeners: Vec::new(),
+            gaps: 0,
+            reconcile_at: clock::now() + RECONCILE,
+        })
+    }
+
+    /// The units that must be watched.
+    pub fn units(&self) -> BTreeSet<Unit> {
+        self.policy.units()
+    }
+
+    /// Runs until it is told to stop, or until a source that cannot be missed is gone.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        self.watch.send_replace(self.suspicions.watch().clone());
+        self.tell_state();
+        loop {
+            if self.stream.gaps_said() > self.gaps {
+                self.gaps = self.stream.gaps_said();
+                self.tell_state(); // a replay may begin anew here
+            }
+            // what is known already comes first: a table read now answers for all of it
+            if self.ask_listeners && self.signs.is_empty() && self.results.is_empty() {
+                self.read_listeners();
+            }
+            let wake_at = self.wake_at();
+            let pause = wake_at.since(clock::now());
+            tokio::select! {
+                biased;
+                sign = self.signs.recv() => match sign {
+                    Some(sign) => self.sign(&sign),
+                    None => break,
+                },
+                event = self.results.recv() => match event {
+                    Some(event) => self.event(event),
+                    None => break,
+                },
+                request = requests.recv() => match request {
+                    Some(Request::Reload(settings)) => self.reload(*settings),
+                    Some(Request::KeptOld { faults }) => self.reloaded(Some(faults)),
+                    Some(Request::Stop) | None => break,
+                },
+                () = tokio::time::sleep_until(Instant::now() + pause) => self.wake(),
+            }
+        }
+        let unwritten = self.stream.close(Duration::from_secs(2));
+        if unwritten > 0 {
+            tracing::warn!(unwritten, "records were not written: their readers are stuck");
+        }
+    }
+
+    fn wake_at(&self) -> Mono {
+        let rooms = [self.policy.wake_at(), self.suspicions.wake_at()];
+        rooms.into_iter().flatten().fold(self.reconcile_at, Mono::min)
+    }
+
+    fn sign(&mut self, sign: &Sign) {
+        let service = self.suspicions.about(sign);
+        self.stream.write(&Record::sign(sign, service.as_ref()));
+        let now = clock::now();
+        let found = self.suspicions.step(now, sign);
+        match &sign.saw {
+            Saw::Unit(state) => {
+                self.hands.learn(state);
+                self.findings(found);
+                self.decide(Input::Unit(state.clone()));
+            }
+            Saw::Job(job) => {
+                self.findings(found);
+                self.decide(Input::Job(job.clone()));
+            }
+            Saw::Loss(_) => {
+                self.findings(found);
+                self.tell_state();
+                self.hands.reconcile(self.policy.guarded());
+            }
+            Saw::Exit(_)
+            | Saw::SignalSent(_)
+            | Saw::ListenerUp(_)
+            | Saw::ListenerDown { .. }
+            | Saw::AcceptStall(_)
+            | Saw::AnswerStall(_)
+            | Saw::StallOver(_)
+            | Saw::InUse(_)
+            | Saw::Listeners(_)
+            | Saw::Working { .. } => self.findings(found),
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Answer(answer) => {
+                self.stream.write(&Record::from(&*answer));
+                self.suspicions.answered(clock::now(), &answer.service, answer.verdict);
+                self.decide(Input::Answer(answer));
+            }
+            Event::Outcome(outcome) => {
+                self.stream.write(&Record::from(&outcome));
+                self.decide(Input::Outcome(outcome));
+            }
+            Event::Fact(fact) => {
+                self.stream.write(&Record::from(&fact));
+                self.decide(Input::Fact(fact));
+            }
+            Event::Command(command) => {
+                self.stream.write(&Record::command(clock::now(), &command));
+                self.decide(Input::Command(command));
+            }
+        }
+    }
+
+    fn findings(&mut self, found: Vec<Finding>) {
+        for finding in found {
+            match finding {
+                Finding::Suspicion(suspicion) => self.suspicion(suspicion),
+                Finding::Watch(watch) => {
+                    self.watch.send_replace(watch);
+                }
+                Finding::AskListeners => self.ask_listeners = true,
+                Finding::Fronts { service, fronts } => self.decide(Input::Fronts { service, fronts }),
+            }
+        }
+    }
+
+    fn suspicion(&mut self, suspicion: Suspicion) {
+        self.stream.write(&Record::from(&suspicion));
+        self.decide(Input::Suspicion(suspicion));
+    }
+
+    fn wake(&mut self) {
+        let now = clock::now();
+        if now >= self.reconcile_at {
+            self.reconcile_at = now + RECONCILE;
+            self.hands.reconcile(self.policy.guarded());
+        }
+        let found = self.suspicions.wake(now);
+        self.findings(found);
+        if self.policy.wake_at().is_some_and(|at| at <= now) {
+            self.decide(Input::Wake);
+        }
+    }
+
+    fn decide(&mut self, input: Input) {
+        for order in self.policy.step(clock::now(), input) {
+            match order {
+                Order::Ask(ask) => {
+                    let suspicions = &self.suspicions;
+                    self.hands.ask(ask, |service, port| suspicions.own_address(service, port));
+                }
+                Order::Act(act) => {
+                    // requested first: the record of it can wait, the service cannot
+                    let record = Record::action(clock::now(), &act);
+                    self.hands.act(act);
+                    self.stream.write(&record);
+                }
+                Order::Look(look) => {
+                    let places = self.suspicions.own_places(&look.service);
+                    self.hands.look(look, places);
+                }
+                Order::Tell(tell) => self.stream.write(&Record::from(&tell)),
+            }
+        }
+    }
+
+    fn read_listeners(&mut self) {
+        self.ask_listeners = false;
+        let Some(listeners) = self.hands.listeners(&self.suspicions) else { return };
+        let news = self.listeners != listeners;
+        self.listeners.clone_from(&listeners);
+        let sign = Sign { at: clock::now(), source: Source::SockDiag, saw: Saw::Listeners(listeners) };
+        if news {
+            self.stream.write(&Record::sign(&sign, None));
+        }
+        let found = self.suspicions.step(clock::now(), &sign);
+        self.findings(found);
+        self.ask_listeners = false;
+    }
+
+    fn reload(&mut self, settings: Settings) {
+        if let Err(fault) = self.hands.replace(&settings) {
+            self.reloaded(Some(fault.to_string()));
+            tracing::warn!(%fault, "the new configuration is not in force");
+            return;
+        }
+        let found = self.suspicions.replace(settings.suspicion);
+        self.findings(found);
+        self.decide(Input::Settings(Box::new(settings.policy)));
+        self.hands.watch_units(self.policy.units());
+        self.stream.reopen();
+        self.reloaded(None);
+        self.tell_state();
+        tracing::info!("the new configuration is in force");
+    }
+
+    fn reloaded(&self, faults: Option<String>) {
+        self.stream.write(&Record::command(clock::now(), &Command::Reload { faults }));
+    }
+
+    fn tell_state(&self) {
+        match serde_json::to_value(&self.policy) {
+            Ok(state) => self.stream.write(&Record::state(clock::now(), state)),
+            Err(fault) => tracing::warn!(%fault, "cannot write the state of the policy"),
+        }
+    }
+}
+
+/// Why the engine cannot run with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A heartbeat cannot be prepared.
+    #[error("cannot prepare heartbeat {number} of service {service}: {source}")]
+    Heartbeat {
+        /// Which service.
+        service: Service,
+        /// Which of its heartbeats, counted from 1.
+        number: usize,
+        /// Why.
+        source: crate::heartbeat::Error,
+    },
+}
+
+pub use hands::Edges;

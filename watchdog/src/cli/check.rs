@@ -1,0 +1,89 @@
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+};
+
+use tokio::sync::mpsc;
+
+use super::{Exit, Where, complain};
+use crate::{
+    config::{self, Loaded},
+    engine::SIGNS,
+    explain::{self, Given},
+    model::{Service, UnitState},
+    sources::units::Units,
+    systemd::{self, Sockets, Way},
+};
+
+/// `watchdog check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    place: Where,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn main(self) -> Exit {
+        let loaded = match config::load(self.place.config.as_deref()) {
+            Ok(loaded) => loaded,
+            Err(faults) => {
+                let code = faults.exit_code();
+                let said = if self.json {
+                    say(serde_json::to_string_pretty(&faults.told()))
+                } else {
+                    writeln!(io::stderr(), "{}", faults.render(config::wants_colour(&io::stderr())))
+                };
+                return finish(said, Exit::Configuration(code));
+            }
+        };
+        let units = units(&loaded);
+        let Loaded { settings, files, ignored, warnings, checked_only, .. } = &loaded;
+        let check =
+            explain::check(&Given { settings, files, ignored, warnings, checked_only, units: &units });
+        let said = if self.json {
+            say(serde_json::to_string_pretty(&check))
+        } else {
+            writeln!(io::stdout(), "{check}")
+        };
+        finish(said, Exit::Ok)
+    }
+}
+
+fn say(json: serde_json::Result<String>) -> io::Result<()> {
+    writeln!(io::stdout(), "{}", json?)
+}
+
+fn finish(said: io::Result<()>, exit: Exit) -> Exit {
+    match said {
+        Ok(()) => exit,
+        Err(fault) => {
+            complain(format_args!("cannot write what was found: {fault}"));
+            Exit::System
+        }
+    }
+}
+
+/// What systemd says of the units; none where there is no systemd, or not for this user: the configuration is explained without.
+fn units(loaded: &Loaded) -> BTreeMap<Service, UnitState> {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return BTreeMap::new();
+    };
+    runtime.block_on(async {
+        if systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await.is_err() {
+            return BTreeMap::new();
+        }
+        let (signs, mut seen) = mpsc::channel(SIGNS);
+        let units = Units::start(Vec::new(), signs);
+        tokio::spawn(async move { while seen.recv().await.is_some() {} });
+        let mut states = BTreeMap::new();
+        for (service, guard) in &loaded.settings.policy.services {
+            if let Ok(state) = units.read(&guard.unit).await {
+                states.insert(service.clone(), state);
+            }
+        }
+        states
+    })
+}

@@ -1,0 +1,208 @@
+use std::{
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::EnvFilter;
+
+use super::{Exit, Where, complain, lock::Lock, supervisor::Supervisor};
+use crate::{
+    config::{self, Loaded},
+    engine::{self, Edges, Engine, Request, SIGNS, Wires},
+    model::Watch,
+    sources::{ebpf::Probes, sock_diag::SockDiag, units::Units},
+    stream::Stream,
+    suspicion::Suspicions,
+};
+
+/// `watchdog run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    place: Where,
+    /// Decide and record, do not act, whatever `mode` says
+    #[arg(long)]
+    observe: bool,
+}
+
+impl Run {
+    pub(super) fn main(self) -> Exit {
+        if !rustix::process::geteuid().is_root() {
+            complain("not root: it loads probes into the kernel and restarts units; try `sudo watchdog run`");
+            return Exit::NoPermission;
+        }
+        let loaded = match self.load() {
+            Ok(loaded) => loaded,
+            Err(exit) => return exit,
+        };
+        let _log = log_to_stderr();
+        let lock = match Lock::take(&loaded.settings.state_directory) {
+            Ok(lock) => lock,
+            Err(fault @ super::lock::Error::Held { .. }) => {
+                complain(fault);
+                return Exit::AnotherRuns;
+            }
+            Err(fault @ super::lock::Error::Io { .. }) => {
+                complain(fault);
+                return Exit::System;
+            }
+        };
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(fault) => {
+                complain(format_args!("cannot start: {fault}"));
+                return Exit::System;
+            }
+        };
+        let exit = runtime.block_on(self.keep(loaded.settings));
+        drop(lock);
+        exit
+    }
+
+    fn load(&self) -> Result<Loaded, Exit> {
+        let mut loaded = config::load(self.place.config.as_deref()).map_err(|faults| {
+            let text = faults.render(config::wants_colour(&io::stderr()));
+            writeln!(io::stderr(), "{text}").ok();
+            Exit::Configuration(faults.exit_code())
+        })?;
+        loaded.warnings.iter().for_each(complain);
+        loaded.checked_only.iter().for_each(complain);
+        loaded.settings.policy.host.observe |= self.observe;
+        Ok(loaded)
+    }
+
+    /// Connects everything before anything is decided, so that there is never half a daemon; then runs until it is told to stop.
+    async fn keep(&self, settings: engine::Settings) -> Exit {
+        let supervisor = Supervisor::new();
+        let (signs, seen) = mpsc::channel(SIGNS);
+        let (watch, watched) = watch::channel(Watch::default());
+
+        let sockets = match SockDiag::open() {
+            Ok(sockets) => sockets,
+            Err(fault) => return unavailable(fault),
+        };
+        let first = Suspicions::new(settings.suspicion.clone());
+        let probes = match Probes::load(first.watch()) {
+            Ok((probes, missing)) => {
+                missing.iter().for_each(complain);
+                probes
+            }
+            Err(fault) => return unavailable(fault),
+        };
+        let stream = match Stream::open(&settings.stream) {
+            Ok(stream) => stream,
+            Err(fault) => {
+                complain(fault);
+                return Exit::System;
+            }
+        };
+        let wanted = settings.policy.services.values().map(|guard| guard.unit.clone()).collect();
+        let units = Units::start(wanted, signs.clone());
+        if let Err(fault) = units.link().connection("PID 1").await {
+            return unavailable(fault);
+        }
+        let edges = Edges { units: units.clone(), sockets };
+        let engine = match Engine::new(settings, seed(), edges, stream, Wires { signs: seen, watch }) {
+            Ok(engine) => engine,
+            Err(fault) => {
+                complain(fault);
+                return Exit::Configuration(78);
+            }
+        };
+        units.watch(engine.units().into_iter().collect()).await;
+
+        let (requests, asked) = mpsc::channel(4);
+        let (mut hang_up, mut stop) = match (signal(SignalKind::hangup()), Stop::new()) {
+            (Ok(hang_up), Ok(stop)) => (hang_up, stop),
+            (Err(fault), _) | (_, Err(fault)) => {
+                complain(format_args!("cannot listen to signals: {fault}"));
+                return Exit::System;
+            }
+        };
+        tokio::spawn(probes.run(signs, watched));
+        let mut engine = tokio::spawn(engine.run(asked));
+        supervisor.ready();
+        loop {
+            tokio::select! {
+                ended = &mut engine => {
+                    complain(format_args!("the engine ended by itself ({ended:?}): please report this"));
+                    return Exit::Software;
+                }
+                Some(()) = hang_up.recv() => {
+                    supervisor.reloading();
+                    requests.send(self.reload()).await.ok();
+                    supervisor.ready();
+                }
+                () = stop.asked() => {
+                    supervisor.stopping();
+                    requests.send(Request::Stop).await.ok();
+                    return match engine.await {
+                        Ok(()) => Exit::Ok,
+                        Err(fault) => {
+                            complain(format_args!("the engine did not end well: {fault}"));
+                            Exit::Software
+                        }
+                    };
+                }
+                () = supervisor.ping() => {}
+            }
+        }
+    }
+
+    fn reload(&self) -> Request {
+        match config::load(self.place.config.as_deref()) {
+            Ok(mut loaded) => {
+                loaded.settings.policy.host.observe |= self.observe;
+                Request::Reload(Box::new(loaded.settings))
+            }
+            Err(faults) => {
+                let text = faults.render(false);
+                complain(format_args!("the configuration has faults: the old one stays in force\n{text}"));
+                Request::KeptOld { faults: text }
+            }
+        }
+    }
+}
+
+/// SIGTERM, SIGINT.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Stop> {
+        Ok(Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn unavailable(fault: impl std::fmt::Display) -> Exit {
+    complain(fault);
+    Exit::Unavailable
+}
+
+/// The seed of every jitter; recorded in the stream's `.state`.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Whoever reads standard error and hangs does not hold up a decision: lines beyond the queue are dropped.
+fn log_to_stderr() -> WorkerGuard {
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let level = EnvFilter::try_from_env("WATCHDOG_LOG").unwrap_or_else(|_| EnvFilter::new("watchdog=info"));
+    let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(level).with_writer(writer).with_ansi(coloured).init();
+    guard
+}
