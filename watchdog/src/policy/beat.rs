@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
@@ -13,6 +13,8 @@ const UNKNOWN_LONGEST: Duration = Duration::from_secs(10);
 /// So many unknowns in a row, or so long, raise an alert.
 const UNKNOWN_ALERT: u32 = 5;
 const UNKNOWN_ALERT_AFTER: Duration = Duration::from_secs(120);
+/// An answer that is so much later than the time-out does not come any more.
+const LOST_AFTER: Duration = Duration::from_secs(10);
 
 /// One heartbeat of a service: when it is asked, and what its answers add up to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +36,10 @@ pub(super) struct Beat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Round {
     kind: Kind,
-    asked: BTreeSet<OrderId>,
+    /// Asks on their way, and when each left.
+    asked: BTreeMap<OrderId, Mono>,
+    /// Something happened then: a good answer to an older ask says nothing of it.
+    doubted: Mono,
     dead: u32,
     next: Option<Mono>,
     pause: Duration,
@@ -110,7 +115,18 @@ impl Beat {
             Kind::Confirm | Kind::Probe => now,
             Kind::Linger => now + pause,
         };
-        self.round = Some(Round { kind, asked: BTreeSet::new(), dead: 0, next: Some(first), pause });
+        let asked = BTreeMap::new();
+        self.round = Some(Round { kind, asked, doubted: Mono(0), dead: 0, next: Some(first), pause });
+    }
+
+    /// Something happened at `at` that only an answer to an ask after it can clear up.
+    pub(super) fn doubt(&mut self, now: Mono, at: Mono) {
+        self.begin(now, Kind::Confirm);
+        let Some(round) = &mut self.round else { return };
+        round.doubted = round.doubted.max(at.min(now));
+        if !round.asked.values().any(|asked| *asked >= round.doubted) {
+            round.next = Some(now);
+        }
     }
 
     /// Nothing is asked any more; answers on their way are dropped.
@@ -120,9 +136,22 @@ impl Beat {
 
     pub(super) fn wake_at(&self, backstop: bool) -> Option<Mono> {
         match &self.round {
-            Some(round) => round.next,
+            Some(round) => round.next.into_iter().chain(self.first_lost()).min(),
             None => (backstop && !self.is_off()).then_some(self.due),
         }
+    }
+
+    /// When the first of the asks on their way counts as lost.
+    fn first_lost(&self) -> Option<Mono> {
+        let first = self.round.as_ref()?.asked.values().min()?;
+        Some(*first + self.pulse.timeout + LOST_AFTER)
+    }
+
+    /// An ask whose answer does not come any more.
+    pub(super) fn lost(&self, now: Mono) -> Option<OrderId> {
+        let first = self.first_lost().filter(|at| *at <= now);
+        let asked = &self.round.as_ref().filter(|_| first.is_some())?.asked;
+        asked.iter().min_by_key(|(_, asked)| **asked).map(|(id, _)| *id)
     }
 
     /// Whether it is to be asked now, under this number.
@@ -134,7 +163,7 @@ impl Beat {
         if round.next.is_none_or(|next| now < next) {
             return false;
         }
-        round.asked.insert(id);
+        round.asked.insert(id, now);
         let waiting = u32::try_from(round.asked.len()).unwrap_or(u32::MAX);
         let more = round.kind == Kind::Confirm && round.dead + waiting < self.pulse.failures;
         round.next = more.then(|| now + self.pulse.retry_after);
@@ -146,10 +175,9 @@ impl Beat {
     /// Takes an answer to one of its asks.
     pub(super) fn answer(&mut self, now: Mono, id: OrderId, verdict: Verdict) -> Told {
         let Some(round) = &mut self.round else { return Told::Open };
-        if !round.asked.remove(&id) {
-            return Told::Open;
-        }
+        let Some(asked) = round.asked.remove(&id) else { return Told::Open };
         match verdict {
+            Verdict::Alive if asked < round.doubted => Told::Open, // a later ask is on its way
             Verdict::Alive => {
                 self.round = None;
                 self.alive_at = Some(now);

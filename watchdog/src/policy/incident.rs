@@ -11,13 +11,15 @@ pub(super) struct Incident {
     pub(super) id: IncidentId,
     pub(super) began: Mono,
     pub(super) restarts: u32,
+    /// Something was decided in its name: then its end is told too.
+    pub(super) told: bool,
     steps: Vec<Step>,
     left_out: u32,
 }
 
 impl Incident {
     pub(super) fn new(id: IncidentId, began: Mono) -> Incident {
-        Incident { id, began, restarts: 0, steps: Vec::new(), left_out: 0 }
+        Incident { id, began, restarts: 0, told: false, steps: Vec::new(), left_out: 0 }
     }
 
     pub(super) fn step(&mut self, at: Mono, what: impl Into<String>) {

@@ -111,7 +111,7 @@ impl Policy {
             seed,
             ids,
         };
-        policy.replace(now, settings);
+        policy.replace(now, settings, &mut Vec::new()); // no unit is known yet: nothing is ordered
         policy
     }
 
@@ -156,7 +156,7 @@ impl Policy {
                 self.with(now, &service, &mut orders, |keeper, _| keeper.pause(None));
             }
             Input::Command(Command::Reload { .. }) => {} // what is in force comes as settings
-            Input::Settings(settings) => self.replace(now, *settings),
+            Input::Settings(settings) => self.replace(now, *settings, &mut orders),
             Input::Wake => {
                 let due: Vec<Service> = self
                     .keepers
@@ -203,21 +203,33 @@ impl Policy {
         self.keepers.iter().find(|(_, keeper)| keeper.guard.unit == *unit).map(|(service, _)| service.clone())
     }
 
-    fn replace(&mut self, now: Mono, settings: Settings) {
-        self.keepers.retain(|service, keeper| {
-            settings.services.get(service).is_some_and(|guard| guard.unit == keeper.guard.unit)
-        });
-        self.briefs.retain(|service, _| settings.services.contains_key(service));
+    fn replace(&mut self, now: Mono, settings: Settings, orders: &mut Vec<Order>) {
         self.host = settings.host;
-        for (service, guard) in settings.services {
-            match self.keepers.get_mut(&service) {
-                Some(keeper) => keeper.replace(now, guard, &mut self.seed),
-                None => {
-                    let keeper = Keeper::new(now, service.clone(), guard, &mut self.seed);
-                    self.keepers.insert(service, keeper);
-                }
+        let gone = self.keepers.iter().filter(|(service, keeper)| {
+            settings.services.get(*service).is_none_or(|guard| guard.unit != keeper.guard.unit)
+        });
+        let gone: Vec<Service> = gone.map(|(service, _)| service.clone()).collect();
+        for service in gone {
+            self.briefs.remove(&service);
+            if let Some(keeper) = self.keepers.remove(&service) {
+                keeper.leave(&mut self.desk(now, orders));
             }
         }
+        for (service, guard) in settings.services {
+            if self.keepers.contains_key(&service) {
+                self.with(now, &service, orders, |keeper, desk| keeper.replace(desk, guard));
+                continue;
+            }
+            // systemd may have spoken of its unit before, and has no reason to say it again
+            let known = self.units.get(&guard.unit).cloned();
+            let keeper = Keeper::new(now, service.clone(), guard, &mut self.seed);
+            self.keepers.insert(service.clone(), keeper);
+            if let Some(state) = known {
+                self.with(now, &service, orders, |keeper, desk| keeper.unit(desk, state));
+            }
+        }
+        let watched = self.units();
+        self.units.retain(|unit, _| watched.contains(unit));
     }
 
     /// Lets one keeper work, then those whose word it asked for.
@@ -241,8 +253,18 @@ impl Policy {
         orders: &mut Vec<Order>,
         work: impl FnOnce(&mut Keeper, &mut Desk<'_>),
     ) -> BTreeSet<Service> {
-        let Some(keeper) = self.keepers.get_mut(service) else { return BTreeSet::new() };
-        let mut desk = Desk {
+        let Some(mut keeper) = self.keepers.remove(service) else { return BTreeSet::new() };
+        let mut desk = self.desk(now, orders);
+        work(&mut keeper, &mut desk);
+        keeper.pump(&mut desk);
+        let asked = desk.ask;
+        self.briefs.insert(service.clone(), keeper.brief(now));
+        self.keepers.insert(service.clone(), keeper);
+        asked
+    }
+
+    fn desk<'a>(&'a mut self, now: Mono, orders: &'a mut Vec<Order>) -> Desk<'a> {
+        Desk {
             now,
             orders,
             ids: &mut self.ids,
@@ -252,12 +274,7 @@ impl Policy {
             briefs: &self.briefs,
             units: &self.units,
             ask: BTreeSet::new(),
-        };
-        work(keeper, &mut desk);
-        keeper.pump(&mut desk);
-        let asked = desk.ask;
-        self.briefs.insert(service.clone(), keeper.brief(now));
-        asked
+        }
     }
 
     /// Lets those who wait for others look again, until nobody moves.

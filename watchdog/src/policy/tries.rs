@@ -23,6 +23,12 @@ pub(super) struct Tries {
     quarantined: Option<u32>,
     /// Since when every heartbeat has been good.
     healthy_since: Option<Mono>,
+    /// Requests that systemd refused one after the other.
+    refused: u32,
+    /// Restarts of systemd's own within the budget's time, at most `burst` of them.
+    by_systemd: VecDeque<Mono>,
+    /// It was told that systemd's own restarts do not help.
+    loop_told: bool,
 }
 
 /// May it be tried now?
@@ -38,8 +44,9 @@ pub(super) enum Room {
 impl Tries {
     pub(super) fn room(&mut self, now: Mono, guard: &Guard) -> Room {
         self.expire(now, guard);
-        if self.spent.len() >= guard.burst as usize {
-            let oldest = self.spent[self.spent.len() - guard.burst as usize];
+        let burst = guard.burst.max(1) as usize;
+        if self.spent.len() >= burst {
+            let oldest = self.spent[self.spent.len() - burst];
             return Room::Spent(self.not_before.max(oldest + guard.within));
         }
         if now >= self.not_before {
@@ -64,10 +71,35 @@ impl Tries {
         self.not_before = now + seed.upper_half(pause);
     }
 
-    /// Takes back the last charge: systemd refused, nothing was restarted.
-    pub(super) fn refund(&mut self) {
-        self.spent.pop_back();
+    /// Takes back what was charged then: systemd refused, nothing was restarted. The next request waits all the same, each
+    /// time longer, for what stands against it may stand for long.
+    pub(super) fn refund(&mut self, charged: Mono, now: Mono, guard: &Guard, seed: &mut Seed) {
+        if let Some(at) = self.spent.iter().rposition(|then| *then == charged) {
+            self.spent.remove(at);
+        }
         self.series = self.series.saturating_sub(1);
+        if let Some(tries) = &mut self.quarantined {
+            *tries = tries.saturating_sub(1);
+        }
+        self.not_before = now + seed.upper_half(doubled(guard.backoff, self.refused, guard.backoff_max));
+        self.refused = self.refused.saturating_add(1);
+    }
+
+    /// systemd took a request.
+    pub(super) fn accepted(&mut self) {
+        self.refused = 0;
+    }
+
+    /// systemd restarted it by itself; true when that did not help so often that someone must hear of it, once.
+    pub(super) fn restarted_by_systemd(&mut self, now: Mono, guard: &Guard) -> bool {
+        self.by_systemd.retain(|then| now.since(*then) < guard.within);
+        self.loop_told &= !self.by_systemd.is_empty();
+        self.by_systemd.push_back(now);
+        if self.by_systemd.len() <= guard.burst as usize {
+            return false;
+        }
+        self.by_systemd.pop_front();
+        !std::mem::replace(&mut self.loop_told, true)
     }
 
     pub(super) fn started(&mut self, now: Mono) {
@@ -97,13 +129,15 @@ impl Tries {
         self.quarantined.is_some()
     }
 
-    /// A good heartbeat: quarantine ends at once, counters start afresh after `stable`.
-    pub(super) fn healthy(&mut self, now: Mono, guard: &Guard) {
-        self.quarantined = None;
+    /// It is well: by a good heartbeat (`proven`), which ends quarantine at once, or for it is active and has none. Counters
+    /// start afresh after `stable`. True when that ended its quarantine.
+    pub(super) fn healthy(&mut self, now: Mono, guard: &Guard, proven: bool) -> bool {
+        let left = proven && self.quarantined.take().is_some();
         let since = *self.healthy_since.get_or_insert(now);
         if now.since(since) >= guard.stable {
             self.afresh();
         }
+        left
     }
 
     /// Not healthy any more: the time to `stable` starts over.
@@ -115,6 +149,7 @@ impl Tries {
     }
 
     fn afresh(&mut self) {
+        self.quarantined = None;
         self.series = 0;
         self.not_before = Mono(0);
     }
@@ -149,7 +184,9 @@ impl HostTries {
         self.0.push_back(now);
     }
 
-    pub(super) fn refund(&mut self) {
-        self.0.pop_back();
+    pub(super) fn refund(&mut self, charged: Mono) {
+        if let Some(at) = self.0.iter().rposition(|then| *then == charged) {
+            self.0.remove(at);
+        }
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{Desk, Keeper, Plan, Stage, UnitState, words};
 use crate::{
     model::{
-        Act, Action, ActiveState, Decision, Hold, Incarnation, IncidentId, Job, JobResult, JobStep, Mono,
-        Order, OrderId, Outcome, Result,
+        Act, Action, ActiveState, Decision, Hold, Incarnation, IncidentId, Job, JobKind, JobResult, JobStep,
+        Mono, Order, OrderId, Outcome, Result,
     },
     policy::settings::Guard,
 };
@@ -24,8 +24,12 @@ const STOP_PHASES: u32 = 3;
 const KILL_AGAIN: Duration = Duration::from_secs(2);
 /// So many kills without an end: it cannot be killed, and someone must come.
 const KILLS_TOLD: u32 = 3;
+/// The longest pause between two kills.
+const KILL_PAUSE: Duration = Duration::from_secs(60);
 /// So many of our own jobs are remembered.
 const OWN_JOBS: usize = 8;
+/// So many jobs are kept apart while ours has no number: a unit has one job at a time.
+const UNSORTED: usize = 32;
 /// A request that systemd does not answer.
 const REPLY: Duration = Duration::from_secs(30);
 
@@ -40,13 +44,27 @@ pub(super) struct Acting {
     pub(super) job: Option<u32>,
     /// The incarnation that is to end.
     old: Option<Incarnation>,
-    /// Jobs seen before ours was known: number, and how the unit was left where it is over already.
-    unsorted: Vec<(u32, Option<(JobResult, ActiveState)>)>,
+    /// When the reply with its number came.
+    replied: Mono,
+    /// Jobs seen before ours was known.
+    unsorted: Vec<Seen>,
     phase: Phase,
     stop_timeout: Duration,
-    start_timeout: Duration,
+    /// `None`: neither we nor systemd end a start that takes long.
+    start_timeout: Option<Duration>,
+    /// The start took too long, and its job was cancelled.
+    given_up: bool,
     /// An operator's stop crossed our start, which was taken back.
     undone: bool,
+}
+
+/// A job whose owner is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Seen {
+    id: u32,
+    kind: Option<JobKind>,
+    /// How it ended and left the unit, where it is over already.
+    over: Option<(JobResult, ActiveState)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,11 +84,10 @@ impl Acting {
     ) -> Acting {
         let own_stop = unit.and_then(|unit| unit.stop_timeout).map(|timeout| timeout * STOP_PHASES);
         let stop_timeout = guard.stop_timeout.or(own_stop).unwrap_or(STOP_UNLIMITED);
-        let own_start = unit.and_then(|unit| unit.start_timeout);
-        let start_timeout = guard.start_timeout.or(own_start).unwrap_or(START_UNLIMITED);
+        let start_timeout = guard.start_timeout.or(unit.and_then(|unit| unit.start_timeout));
         let down = unit.is_some_and(|unit| unit.active.is_down());
         let phase = if down {
-            Phase::Starting { deadline: now + start_timeout, told: false }
+            starting(now, start_timeout)
         } else {
             Phase::Stopping { deadline: now + stop_timeout, kills: 0, sub: String::new() }
         };
@@ -81,12 +98,19 @@ impl Acting {
             since: now,
             job: None,
             old: unit.and_then(|unit| unit.incarnation),
+            replied: now,
             unsorted: Vec::new(),
             phase,
             stop_timeout,
             start_timeout,
+            given_up: false,
             undone: false,
         }
+    }
+
+    /// The incarnation that is to end, or had ended.
+    pub(super) fn old(&self) -> Option<Incarnation> {
+        self.old
     }
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
@@ -104,9 +128,20 @@ impl Acting {
             (Plan::Restart, Phase::Stopping { .. }) => {
                 Some(self.since + STOP_COUNTS).filter(|until| *until > now)
             }
-            (Plan::Restart, Phase::Starting { deadline, .. }) => Some(*deadline),
+            // a start that hangs is told, and holds nobody else any more
+            (Plan::Restart, Phase::Starting { deadline, told }) => (!told).then_some(*deadline),
         }
     }
+
+    fn see(&mut self, seen: Seen) {
+        if self.unsorted.len() < UNSORTED {
+            self.unsorted.push(seen);
+        }
+    }
+}
+
+fn starting(now: Mono, timeout: Option<Duration>) -> Phase {
+    Phase::Starting { deadline: now + timeout.unwrap_or(START_UNLIMITED), told: false }
 }
 
 impl Keeper {
@@ -125,58 +160,78 @@ impl Keeper {
 
     /// systemd's reply.
     pub(in crate::policy) fn outcome(&mut self, desk: &mut Desk<'_>, outcome: &Outcome) {
-        let Stage::Acting(acting) = &mut self.stage else { return };
-        if acting.order != outcome.order {
-            self.step(outcome.at, words::outcome(outcome));
-            return;
-        }
         let told = words::outcome(outcome);
+        let current = matches!(&self.stage, Stage::Acting(acting) if acting.order == outcome.order);
         match &outcome.result {
-            Result::Queued { job } => {
-                let job = *job;
-                acting.job = Some(job);
-                let unsorted = std::mem::take(&mut acting.unsorted);
-                let plan = acting.plan;
-                self.own_jobs.push_back(job);
-                if self.own_jobs.len() > OWN_JOBS {
-                    self.own_jobs.pop_front();
-                }
+            Result::Queued { job } if current => {
                 self.step(outcome.requested, "requested");
                 self.step(outcome.at, told);
-                self.sort(desk, job, plan, &unsorted);
+                self.queued(desk, *job, outcome.at);
             }
-            Result::Refused { error, .. } => {
-                let (plan, rule) = (acting.plan, acting.rule.clone());
-                let unsorted = std::mem::take(&mut acting.unsorted);
-                self.foreign.extend(unsorted.iter().filter(|(_, over)| over.is_none()).map(|(id, _)| *id));
-                let conflict = error.ends_with("TransactionIsDestructive")
-                    || error.ends_with("TransactionJobsConflicting");
+            Result::Queued { job } => {
+                // a reply that we had given up waiting for: the job counts, though nobody follows it
+                self.step(outcome.at, told);
+                if !self.own_jobs.contains(job) {
+                    self.foreign.entry(*job).or_insert(None);
+                    self.look(desk, super::Question::Unit);
+                }
+            }
+            Result::Refused { error, .. } if current => {
                 self.step(outcome.at, told.clone());
-                self.tries.refund();
-                desk.host_tries.refund();
-                if let Some(incident) = &mut self.incident {
-                    incident.restarts = incident.restarts.saturating_sub(1);
-                }
-                if conflict {
-                    self.ending(desk.now);
-                } else {
-                    self.alert(desk, told);
-                    let until = desk.now + self.guard.backoff.max(Duration::from_secs(30));
-                    self.hold(
-                        desk,
-                        super::Holding { plan, rule, hold: Hold::Backoff, until, known: desk.now },
-                    );
-                }
-                self.look(desk, super::Question::Unit);
+                self.refused(desk, error, told);
             }
-            Result::NoReply { .. } => {
+            Result::NoReply { .. } | Result::Done | Result::Nothing if current => {
                 self.step(outcome.at, told);
                 self.lost_touch(desk);
             }
-            Result::Done | Result::Nothing => {
+            Result::Refused { .. } | Result::NoReply { .. } | Result::Done | Result::Nothing => {
                 self.step(outcome.at, told);
-                self.lost_touch(desk);
             }
+        }
+    }
+
+    fn queued(&mut self, desk: &mut Desk<'_>, job: u32, at: Mono) {
+        let Stage::Acting(acting) = &mut self.stage else { return };
+        acting.job = Some(job);
+        acting.replied = at;
+        let unsorted = std::mem::take(&mut acting.unsorted);
+        self.own_jobs.push_back(job);
+        if self.own_jobs.len() > OWN_JOBS {
+            self.own_jobs.pop_front();
+        }
+        self.foreign.remove(&job);
+        self.tries.accepted();
+        self.sort(desk, job, &unsorted);
+    }
+
+    fn refused(&mut self, desk: &mut Desk<'_>, error: &str, told: String) {
+        let Stage::Acting(acting) = &mut self.stage else { return };
+        let (plan, rule, charged) = (acting.plan, acting.rule.clone(), acting.since);
+        if acting.undone {
+            self.stopped = true;
+            self.alert(desk, format!("the start that crossed an operator's stop was not taken back: {told}"));
+            self.lost_touch(desk);
+            return;
+        }
+        let unsorted = std::mem::take(&mut acting.unsorted);
+        self.tries.refund(charged, desk.now, &self.guard, desk.seed);
+        desk.host_tries.refund(charged);
+        if let Some(incident) = &mut self.incident {
+            incident.restarts = incident.restarts.saturating_sub(1);
+        }
+        self.owed &= plan == Plan::Start;
+        if unsorted.iter().any(|seen| self.is_stop(seen)) {
+            self.stopped_by_other(desk);
+            return;
+        }
+        self.foreign.extend(unsorted.iter().filter(|s| s.over.is_none()).map(|s| (s.id, s.kind)));
+        self.look(desk, super::Question::Unit);
+        if error.ends_with("TransactionIsDestructive") || error.ends_with("TransactionJobsConflicting") {
+            self.ending(desk.now);
+        } else {
+            self.alert(desk, told);
+            let until = desk.now + self.guard.backoff.max(Duration::from_secs(30));
+            self.hold_for(desk, plan, rule, Hold::Backoff, until);
         }
     }
 
@@ -184,26 +239,48 @@ impl Keeper {
     pub(super) fn acting_job(&mut self, desk: &mut Desk<'_>, job: &Job) -> bool {
         let Stage::Acting(acting) = &mut self.stage else { return false };
         match (acting.job, job.step) {
-            (None, JobStep::New(_)) => {
-                acting.unsorted.push((job.id, None));
+            (None, JobStep::New(kind)) => {
+                acting.see(Seen { id: job.id, kind, over: None });
                 true
             }
             (None, JobStep::Removed { result, active }) => {
-                match acting.unsorted.iter_mut().find(|(id, _)| *id == job.id) {
-                    Some((_, over)) => {
-                        *over = Some((result, active));
-                        true
+                let over = Some((result, active));
+                match acting.unsorted.iter_mut().find(|seen| seen.id == job.id) {
+                    Some(seen) => seen.over = over,
+                    None => {
+                        let kind = self.foreign.remove(&job.id).flatten();
+                        acting.see(Seen { id: job.id, kind, over });
                     }
-                    None => false,
                 }
+                true
             }
             (Some(ours), JobStep::Removed { result, active }) if ours == job.id => {
                 self.finished(desk, result, active);
                 true
             }
             (Some(ours), JobStep::New(_)) => ours == job.id,
-            (Some(_), JobStep::Removed { .. }) => false,
+            (Some(ours), JobStep::Removed { result, active }) => {
+                let kind = self.foreign.get(&job.id).copied().flatten();
+                let seen = Seen { id: job.id, kind, over: Some((result, active)) };
+                let crossed = job.id < ours && self.is_stop(&seen);
+                if crossed {
+                    self.foreign.remove(&job.id);
+                    self.crossed(desk);
+                }
+                crossed
+            }
         }
+    }
+
+    /// The unit was read while our job was on its way; without our job, the word that it is over was lost.
+    pub(super) fn acting_read(&mut self, desk: &mut Desk<'_>, at: Mono, job: Option<u32>) {
+        let Stage::Acting(acting) = &self.stage else { return };
+        if acting.job.is_none() || acting.job == job || at < acting.replied {
+            return;
+        }
+        self.stopped |= acting.undone;
+        self.step(desk.now, "the job is over, and no word of it came");
+        self.ending(desk.now);
     }
 
     /// The unit moved while our job is on its way.
@@ -216,7 +293,7 @@ impl Keeper {
         let new_run = incarnation.is_some() && incarnation != acting.old;
         if active == ActiveState::Activating || new_run {
             let took = desk.now.since(acting.since);
-            acting.phase = Phase::Starting { deadline: desk.now + start_timeout, told: false };
+            acting.phase = starting(desk.now, start_timeout);
             self.step(desk.now, format!("stopped after {took:?}; starting"));
             return;
         }
@@ -225,65 +302,39 @@ impl Keeper {
         // each stop phase that begins after the deadline gets its own kill, for it gets its own time-out too
         if further && *kills > 0 && active == ActiveState::Deactivating {
             *deadline = desk.now;
+            *kills = (*kills).min(1);
         }
     }
 
     pub(super) fn acting_wake(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now;
         let deactivating = self.unit.as_ref().is_some_and(|unit| unit.active == ActiveState::Deactivating);
-        let stop_timeout = match &self.stage {
-            Stage::Acting(acting) => acting.stop_timeout,
-            Stage::New
-            | Stage::Down
-            | Stage::Up
-            | Stage::Ending { .. }
-            | Stage::Checking { .. }
-            | Stage::Holding(_)
-            | Stage::Proving { .. } => return,
-        };
+        let hands_off = self.hands_off(desk);
         let Stage::Acting(acting) = &mut self.stage else { return };
         if acting.job.is_none() && acting.since + REPLY <= now {
             self.step(now, "systemd did not answer in time");
             self.lost_touch(desk);
             return;
         }
+        let (job, stop_timeout, start_timeout) = (acting.job, acting.stop_timeout, acting.start_timeout);
         match &mut acting.phase {
             Phase::Stopping { deadline, kills, .. } if *deadline <= now => {
-                *deadline = now + KILL_AGAIN;
-                if !deactivating {
-                    self.look(desk, super::Question::Unit); // nothing is being stopped: what is it then?
+                if hands_off || !deactivating || job.is_none() {
+                    *deadline = now + REPLY;
+                    self.look(desk, super::Question::Unit); // nothing is being stopped by us: what is it then?
                     return;
                 }
-                *kills += 1;
+                *deadline = now + (KILL_AGAIN * 2_u32.saturating_pow(*kills)).min(KILL_PAUSE);
+                *kills = kills.saturating_add(1);
                 let times = *kills;
-                let incident = self.open(desk, now);
-                if times == 1 {
-                    let what = format!(
-                        "the stop took longer than {stop_timeout:?}: what is left of the old incarnation is killed"
-                    );
-                    self.step(now, what.clone());
-                    self.alert(desk, what);
-                }
-                if times == KILLS_TOLD {
-                    let what = "it cannot be killed (a process waits in the kernel, see `ps -o stat,wchan`): no second copy is started, someone must look";
-                    self.step(now, what);
-                    self.alert(desk, what.to_owned());
-                }
-                self.order(desk, incident, Action::Kill);
+                self.kill(desk, times, stop_timeout);
             }
             Phase::Starting { deadline, told } if *deadline <= now => {
-                let first = !*told;
-                *told = true;
                 *deadline = now + REPLY;
-                if let (true, Some(job)) = (first, acting.job) {
-                    let timeout = acting.start_timeout;
-                    let incident = self.open(desk, now);
-                    let what = format!(
-                        "the start took longer than {timeout:?}: it is given up, and tried again after a pause"
-                    );
-                    self.step(now, what.clone());
-                    self.alert(desk, what);
-                    self.order(desk, incident, Action::Cancel { job });
+                let first = !*told && !hands_off && job.is_some();
+                *told |= first;
+                if first {
+                    self.give_up(desk, start_timeout);
                 } else {
                     self.look(desk, super::Question::Unit);
                 }
@@ -292,47 +343,96 @@ impl Keeper {
         }
     }
 
-    /// Our job's number is known: everything else that came meanwhile was another's.
-    fn sort(
-        &mut self,
-        desk: &mut Desk<'_>,
-        ours: u32,
-        plan: Plan,
-        unsorted: &[(u32, Option<(JobResult, ActiveState)>)],
-    ) {
-        let mut crossed = false;
-        for (id, over) in unsorted.iter().filter(|(id, _)| *id != ours) {
-            match over {
-                None => {
-                    self.foreign.insert(*id);
-                }
-                // numbers grow: a stop that was over before our start was queued came before it, and the operator wins
-                Some((JobResult::Done, active)) if active.is_down() && *id < ours => crossed = true,
-                Some(_) => {}
-            }
+    fn kill(&mut self, desk: &mut Desk<'_>, times: u32, stop_timeout: Duration) {
+        let incident = self.open(desk, desk.now);
+        if times == 1 {
+            let what = format!(
+                "the stop took longer than {stop_timeout:?}: what is left of the old incarnation is killed"
+            );
+            self.step(desk.now, what.clone());
+            self.alert(desk, what);
         }
-        if crossed && plan == Plan::Start {
-            let incident = self.open(desk, desk.now);
-            self.step(desk.now, "an operator's stop crossed this start: it is taken back");
-            let order = self.order(desk, incident, Action::Undo);
-            if let Stage::Acting(acting) = &mut self.stage {
-                acting.undone = true;
-                acting.order = order;
-                acting.job = None;
-                acting.since = desk.now;
+        if times == KILLS_TOLD {
+            let what = "it cannot be killed (a process waits in the kernel, see `ps -o stat,wchan`): no second copy is started, someone must look";
+            self.step(desk.now, what);
+            self.alert(desk, what.to_owned());
+        }
+        self.order(desk, incident, Action::Kill);
+    }
+
+    /// A start takes too long. Where nobody set a limit, it is only told.
+    fn give_up(&mut self, desk: &mut Desk<'_>, limit: Option<Duration>) {
+        let incident = self.open(desk, desk.now);
+        let what = match limit {
+            Some(limit) => {
+                format!("the start took longer than {limit:?}: it is given up, and tried again after a pause")
             }
+            None => format!("the start takes longer than {START_UNLIMITED:?}, and has no limit of its own"),
+        };
+        self.step(desk.now, what.clone());
+        self.alert(desk, what);
+        let Stage::Acting(acting) = &mut self.stage else { return };
+        if let (Some(_), Some(job)) = (limit, acting.job) {
+            acting.given_up = true;
+            self.order(desk, incident, Action::Cancel { job });
+        }
+    }
+
+    /// Our job's number is known: everything else that came meanwhile was another's.
+    fn sort(&mut self, desk: &mut Desk<'_>, ours: u32, unsorted: &[Seen]) {
+        let others = unsorted.iter().filter(|seen| seen.id != ours && !self.own_jobs.contains(&seen.id));
+        let others: Vec<&Seen> = others.collect();
+        self.foreign
+            .extend(others.iter().filter(|seen| seen.over.is_none()).map(|seen| (seen.id, seen.kind)));
+        // numbers grow: a stop that was over before our start was queued came before it, and the operator wins
+        if others.iter().any(|seen| seen.id < ours && self.is_stop(seen)) {
+            self.crossed(desk);
+        }
+        let over = unsorted.iter().find(|seen| seen.id == ours).and_then(|seen| seen.over);
+        if let Some((result, active)) = over {
+            self.finished(desk, result, active);
+        }
+    }
+
+    /// An operator's stop was done before our job began: a start is taken back, a restart does nothing by itself.
+    fn crossed(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Acting(acting) = &self.stage else { return };
+        let (plan, undone) = (acting.plan, acting.undone);
+        self.stopped = true;
+        if undone || plan == Plan::Restart {
             return;
         }
-        if let Some((_, Some((result, active)))) = unsorted.iter().find(|(id, _)| *id == ours) {
-            self.finished(desk, *result, *active);
+        let incident = self.open(desk, desk.now);
+        self.step(desk.now, "an operator's stop crossed this start: it is taken back");
+        let order = self.order(desk, incident, Action::Undo);
+        if let Stage::Acting(acting) = &mut self.stage {
+            acting.undone = true;
+            acting.order = order;
+            acting.job = None;
+            acting.since = desk.now;
         }
+    }
+
+    /// A job that was not ours and left the unit down. A unit of Type=oneshot is down after its start too.
+    fn is_stop(&self, seen: &Seen) -> bool {
+        seen.over.is_some_and(|(result, active)| self.stops(seen.kind, result, active))
+    }
+
+    pub(super) fn stops(&self, kind: Option<JobKind>, result: JobResult, active: ActiveState) -> bool {
+        let may_stop = match kind {
+            Some(JobKind::Stop) => true,
+            None => !self.unit.as_ref().is_some_and(|unit| unit.oneshot),
+            Some(JobKind::Start | JobKind::Restart | JobKind::Reload) => false,
+        };
+        may_stop && result == JobResult::Done && active.is_down()
     }
 
     /// Our job is over.
     fn finished(&mut self, desk: &mut Desk<'_>, result: JobResult, active: ActiveState) {
         let Stage::Acting(acting) = &self.stage else { return };
-        let (plan, rule, undone, took) =
-            (acting.plan, acting.rule.clone(), acting.undone, desk.now.since(acting.since));
+        let (plan, rule, undone, given_up) =
+            (acting.plan, acting.rule.clone(), acting.undone, acting.given_up);
+        let took = desk.now.since(acting.since);
         if let Some(unit) = &mut self.unit {
             unit.active = active;
             unit.job = None;
@@ -342,10 +442,12 @@ impl Keeper {
             format!("job {} after {took:?}, the unit is {}", words::job(result), words::active(active)),
         );
         if undone {
-            self.stopped = true;
-            self.ending(desk.now);
+            // where it runs still, another hand started it after the stop
+            self.stopped = !active.is_up();
             if active.is_down() {
                 self.stand_down(desk, "an operator stopped it".to_owned());
+            } else {
+                self.lost_touch(desk);
             }
             return;
         }
@@ -359,14 +461,25 @@ impl Keeper {
             }
             JobResult::Dependency => {
                 self.tell_failed_start(desk, result);
+                let plan = if active.is_down() { Plan::Start } else { plan };
                 self.decide(desk, plan, format!("{rule}; a unit that it needs failed"));
+            }
+            JobResult::Canceled if given_up && active == ActiveState::Activating && !self.hands_off(desk) => {
+                // systemd cancels the job and lets the start go on: it is ours, and past the limit that it was given
+                let incident = self.open(desk, desk.now);
+                self.order(desk, incident, Action::Kill);
+                self.lost_touch(desk);
             }
             JobResult::Done
             | JobResult::Failed
             | JobResult::Timeout
             | JobResult::Canceled
             | JobResult::Skipped
-            | JobResult::Other => self.lost_touch(desk),
+            | JobResult::Other => {
+                // a restart of what had ended, or a start that came to its end, did all that it should
+                self.owed &= !(result == JobResult::Done && active.is_down());
+                self.lost_touch(desk);
+            }
         }
     }
 

@@ -10,6 +10,8 @@ use crate::{
 
 /// A hold that depends on others is looked at again after this, whatever they say.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// A hold by something else than an operator that lasts for so long is worth waking someone.
+const LONG: Duration = Duration::from_secs(120);
 /// How old a verdict may be to act on; an older one is asked for again first.
 const FRESH: Duration = Duration::from_secs(5);
 /// Who holds the ports is known in microseconds; a start waits no longer than this for it.
@@ -18,15 +20,18 @@ const HOLDERS: Duration = Duration::from_millis(500);
 impl Keeper {
     /// Something must be done: now, or when nothing holds it any more.
     pub(super) fn decide(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
-        let known = desk.now;
-        self.open(desk, known);
+        self.open(desk, desk.now);
         match self.held(desk, plan) {
-            Some((hold, until)) => self.hold(desk, Holding { plan, rule, hold, until, known }),
+            Some((hold, until)) => self.hold_for(desk, plan, rule, hold, until),
             None => match plan {
                 Plan::Restart => self.act(desk, plan, rule),
+                // its ports are held by systemd, for it
+                Plan::Start if self.unit.as_ref().is_some_and(|unit| unit.socket_activated) => {
+                    self.act(desk, plan, rule);
+                }
                 Plan::Start => {
                     let order = self.look(desk, Question::Holders);
-                    self.stage = Stage::Checking { plan, rule, order, until: known + HOLDERS };
+                    self.stage = Stage::Checking { plan, rule, order, until: desk.now + HOLDERS };
                 }
             },
         }
@@ -39,19 +44,25 @@ impl Keeper {
             return;
         }
         let (plan, rule) = (*plan, rule.clone());
-        if let Some(hold) = self.held_by_unit() {
-            let until = desk.now + ASK_AGAIN;
-            self.hold(desk, Holding { plan, rule, hold, until, known: desk.now });
-            return;
-        }
         let own = self.cgroup;
         match holders.iter().find(|holder| holder.cgroup.is_none() || holder.cgroup != own) {
             Some(holder) => {
                 let by = words::holder(holder);
+                if self.port_held_by.as_ref() != Some(&by) {
+                    self.alert(desk, format!("not started: {by}; stop that program, or give it to the unit"));
+                    self.port_held_by = Some(by.clone());
+                }
                 let until = desk.now + ASK_AGAIN;
-                self.alert(desk, format!("not started: {by}; stop that program, or give it to the unit"));
-                self.hold(desk, Holding { plan, rule, hold: Hold::PortHeld { by }, until, known: desk.now });
+                self.hold_for(desk, plan, rule, Hold::PortHeld { by }, until);
             }
+            None => self.act_or_hold(desk, plan, rule),
+        }
+    }
+
+    /// The look is done; what holds may have come meanwhile.
+    pub(super) fn act_or_hold(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
+        match self.held(desk, plan) {
+            Some((hold, until)) => self.hold_for(desk, plan, rule, hold, until),
             None => self.act(desk, plan, rule),
         }
     }
@@ -76,11 +87,25 @@ impl Keeper {
         self.tell(desk, Some(incident), Decision::Act { action, rule: rule.clone(), observed_only: false });
         let order = self.order(desk, incident, action);
         self.quiet_beats();
+        self.owed = true;
+        self.port_held_by = None;
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
 
+    pub(super) fn hold_for(
+        &mut self,
+        desk: &mut Desk<'_>,
+        plan: Plan,
+        rule: String,
+        hold: Hold,
+        until: Mono,
+    ) {
+        let (known, since) = (desk.now, desk.now);
+        self.hold(desk, Holding { plan, rule, hold, until, known, since, told: false });
+    }
+
     /// It waits, with its reason and an end.
-    pub(super) fn hold(&mut self, desk: &mut Desk<'_>, holding: Holding) {
+    fn hold(&mut self, desk: &mut Desk<'_>, holding: Holding) {
         let again = match &self.stage {
             Stage::Holding(before) => before.hold == holding.hold && before.plan == holding.plan,
             Stage::New
@@ -104,25 +129,35 @@ impl Keeper {
             }
             self.tell(desk, incident, Decision::Hold { hold: holding.hold.clone(), until: holding.until });
         }
-        let quarantined = holding.hold == Hold::Quarantine && self.tries.quarantine();
+        let spent = holding.hold == Hold::Quarantine && !again;
         if holding.plan == Plan::Restart && !self.beats.iter().any(super::Beat::is_asking) {
             self.begin(desk.now, Kind::Linger);
         }
         let rule = holding.rule.clone();
         self.stage = Stage::Holding(holding);
-        if quarantined {
+        if !spent {
+            return;
+        }
+        if self.tries.quarantine() {
             let budget = format!("{} restarts within {:?} did not help", self.guard.burst, self.guard.within);
             self.alert(desk, format!("quarantined: {budget} ({rule}); it is still watched and tried again, more and more seldom"));
-            self.end_incident(desk, IncidentEnd::Quarantined);
         }
+        self.end_incident(desk, IncidentEnd::Quarantined);
     }
 
-    /// A hold's time is over: what is fresh is decided again, what is old is asked again.
+    /// A hold's time is over: what is held still waits on, what is fresh is decided again, what is old is asked again.
     pub(super) fn release(&mut self, desk: &mut Desk<'_>) {
         let Stage::Holding(holding) = &self.stage else { return };
-        let (plan, rule, known) = (holding.plan, holding.rule.clone(), holding.known);
+        let (plan, rule, known, hold) =
+            (holding.plan, holding.rule.clone(), holding.known, holding.hold.clone());
+        if let Some((still, until)) = self.held(desk, plan).filter(|(_, until)| *until > desk.now)
+            && alike(&still, &hold)
+        {
+            self.wait_on(desk, still, until);
+            return;
+        }
         // what it needed was sick: it may be well itself now
-        let depended = matches!(holding.hold, Hold::Dependency { .. });
+        let depended = matches!(hold, Hold::Dependency { .. });
         match plan {
             Plan::Start => self.decide(desk, plan, rule),
             Plan::Restart if desk.now.since(known) < FRESH && !depended => self.decide(desk, plan, rule),
@@ -134,6 +169,49 @@ impl Keeper {
                 self.begin(desk.now, Kind::Confirm);
                 desk.ask.extend(self.leans_on());
             }
+        }
+    }
+
+    /// The same holds it still. A job that is not ours may be over without a word of it, so the unit is read.
+    fn wait_on(&mut self, desk: &mut Desk<'_>, still: Hold, until: Mono) {
+        if matches!(still, Hold::ForeignJob { .. }) {
+            self.look(desk, Question::Unit);
+        }
+        let Stage::Holding(holding) = &mut self.stage else { return };
+        (holding.hold, holding.until) = (still, until);
+        let lasts = desk.now.since(holding.since);
+        if lasts < LONG || holding.told {
+            return;
+        }
+        let worth_telling = match &holding.hold {
+            Hold::HostBudget | Hold::Concurrency | Hold::Dependency { .. } | Hold::ForeignJob { .. } => true,
+            Hold::Backoff
+            | Hold::Quarantine
+            | Hold::PortHeld { .. }
+            | Hold::Systemd
+            | Hold::Pause
+            | Hold::Disabled
+            | Hold::Observe => false,
+        };
+        if worth_telling {
+            holding.told = true;
+            let why = words::hold(&holding.hold);
+            self.alert(desk, format!("nothing has been done for {lasts:?}, though it is needed: {why}"));
+        }
+    }
+
+    /// What it waits for, where that is something that it needs.
+    pub(super) fn waits_for(&self) -> Option<String> {
+        match &self.stage {
+            Stage::Holding(Holding { hold: Hold::Dependency { on }, .. }) => Some(on.clone()),
+            Stage::New
+            | Stage::Down
+            | Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Checking { .. }
+            | Stage::Holding(_)
+            | Stage::Acting(_)
+            | Stage::Proving { .. } => None,
         }
     }
 
@@ -168,7 +246,7 @@ impl Keeper {
         let Stage::Holding(holding) = &self.stage else { return };
         let (plan, hold) = (holding.plan, holding.hold.clone());
         match self.held(desk, plan) {
-            Some((now, _)) if std::mem::discriminant(&now) == std::mem::discriminant(&hold) => {}
+            Some((now, _)) if alike(&now, &hold) => {}
             Some(_) | None => self.release(desk),
         }
     }
@@ -225,12 +303,14 @@ impl Keeper {
     }
 
     /// What this one needs and is failing. A front end holds only a restart that its own port's heartbeat asks for, and must
-    /// have answered since the incident began: it and not this one may be what is sick.
+    /// have answered since the incident began: it and not this one may be what is sick. Of those that wait for each other, one
+    /// must begin.
     fn failing_dependency(&self, desk: &Desk<'_>, plan: Plan) -> Option<String> {
         for dependency in &self.guard.depends_on {
             match dependency {
                 Dependency::Service(service) => {
-                    if desk.briefs.get(service).is_some_and(|brief| brief.failing) {
+                    let failing = desk.briefs.get(service).is_some_and(|brief| brief.failing);
+                    if failing && !self.is_awaited_by(desk, service) {
                         return Some(service.to_string());
                     }
                 }
@@ -250,6 +330,27 @@ impl Keeper {
                 brief.failing || (brief.asking && brief.asked && brief.alive_at.is_none_or(|at| at < began))
             })
         };
-        self.fronts.iter().find(unwell).map(ToString::to_string)
+        let in_front = self.fronts.iter().filter(unwell).find(|front| !self.is_awaited_by(desk, front));
+        in_front.map(ToString::to_string)
     }
+
+    /// Whether that one waits, itself or by what it waits for, for this one.
+    fn is_awaited_by(&self, desk: &Desk<'_>, other: &super::Service) -> bool {
+        let mut waiting = other.clone();
+        for _ in 0..desk.briefs.len() {
+            let Some(on) = desk.briefs.get(&waiting).and_then(|brief| brief.waits_for.as_deref()) else {
+                return false;
+            };
+            if on == self.service.as_str() {
+                return true;
+            }
+            waiting = super::Service::new(on);
+        }
+        false
+    }
+}
+
+/// Of one kind, whatever it names.
+fn alike(one: &Hold, other: &Hold) -> bool {
+    std::mem::discriminant(one) == std::mem::discriminant(other)
 }

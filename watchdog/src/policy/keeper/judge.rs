@@ -2,12 +2,15 @@
 
 use super::{Decision, Desk, Hold, IncidentEnd, Keeper, Kind, Plan, REAP, Stage, UnitState, words};
 use crate::{
-    model::{ActiveState, Job, JobResult, JobStep, LoadState},
+    model::{ActiveState, Job, JobKind, JobStep, LoadState},
     policy::cause::{self, Class},
 };
 
 /// A unit may be on its way somewhere for this long beyond its own time-outs before someone is told.
 const ENDING_TOLD_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// So many jobs of others are remembered.
+const FOREIGN: usize = 8;
 
 impl Keeper {
     /// A state of the unit, from a signal, a reconciliation, or a look.
@@ -16,7 +19,7 @@ impl Keeper {
         let restarted_by_systemd = self.unit.as_ref().is_some_and(|before| state.restarts > before.restarts);
         let (active, load) = (state.active, state.load);
         if let Some(job) = state.job.filter(|job| !self.is_ours(job.id)) {
-            self.foreign.insert(job.id);
+            self.foreign_job(job.id, job.kind);
         }
         let another_run = state.incarnation.is_some()
             && state.incarnation != self.incarnation
@@ -32,11 +35,8 @@ impl Keeper {
         if another_run {
             self.another_run(desk, incarnation, active, restarted_by_systemd);
         }
-        if self.is_acting() {
-            self.acting_unit(desk);
-        } else {
-            self.judge(desk);
-        }
+        self.acting_unit(desk);
+        self.judge(desk);
     }
 
     /// A job came or went.
@@ -45,12 +45,10 @@ impl Keeper {
             return;
         }
         match job.step {
-            JobStep::New(_) => {
-                self.foreign.insert(job.id);
-            }
+            JobStep::New(kind) => self.foreign_job(job.id, kind),
             JobStep::Removed { result, active } => {
-                self.foreign.remove(&job.id);
-                if result == JobResult::Done && active.is_down() {
+                let kind = self.foreign.remove(&job.id).flatten();
+                if self.stops(kind, result, active) && !self.own_jobs.contains(&job.id) {
                     self.stopped_by_other(desk);
                 } else if let Some(unit) = &mut self.unit {
                     unit.active = active;
@@ -61,11 +59,20 @@ impl Keeper {
         }
     }
 
+    /// A job that is not ours is on the unit. A unit has one job at a time, and one to be merged.
+    fn foreign_job(&mut self, job: u32, kind: Option<JobKind>) {
+        let known = self.foreign.entry(job).or_insert(kind);
+        *known = known.or(kind);
+        if self.foreign.len() > FOREIGN {
+            self.foreign.pop_first();
+        }
+    }
+
     /// A job that is not ours left the unit down: an operator's stop, also of a unit that had failed ("leave it down").
     pub(super) fn stopped_by_other(&mut self, desk: &mut Desk<'_>) {
         self.stopped = true;
-        self.quiet_beats();
         self.exit = None;
+        self.tries.sick(desk.now, &self.guard);
         let why = "stopped on request (a stop that watchdog did not order)".to_owned();
         self.stand_down(desk, why);
     }
@@ -74,6 +81,7 @@ impl Keeper {
     pub(super) fn stand_down(&mut self, desk: &mut Desk<'_>, why: String) {
         self.quiet_beats();
         self.stage = Stage::Down;
+        (self.owed, self.other_hand) = (false, false);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);
@@ -85,6 +93,9 @@ impl Keeper {
 
     /// Decides anew from what is known of the unit, unless a job of ours is on its way.
     pub(super) fn judge(&mut self, desk: &mut Desk<'_>) {
+        if self.is_acting() {
+            return;
+        }
         let Some(unit) = &self.unit else { return };
         let (active, load, foreign) = (unit.active, unit.load, !self.foreign.is_empty());
         let auto_restart = unit.sub.starts_with("auto-restart");
@@ -132,8 +143,9 @@ impl Keeper {
             Stage::Ending { since, .. } if desk.now.since(*since) >= REAP => {
                 // systemd holds it for alive: then a heartbeat says what it is
                 self.stage = Stage::Up;
+                self.exit = None;
                 self.begin(desk.now, Kind::Confirm);
-                self.calm();
+                self.calm(desk, "systemd holds the unit for active (it has no heartbeat)".to_owned());
             }
             Stage::Down | Stage::Checking { .. } => self.prove(desk),
             Stage::Holding(holding) if holding.plan == Plan::Start => self.prove(desk),
@@ -167,6 +179,7 @@ impl Keeper {
         let systemd_acts = cause::systemd_acts(unit, class);
         let told = words::ended(unit, class, self.exit.as_ref());
         let starts_by_socket = unit.socket_activated && class == Class::Clean;
+        let (oneshot, owed) = (unit.oneshot, self.owed);
         let cause_unknown = self.exit.is_none() && unit.main_ended.is_none();
         let (waits, since) = match &self.stage {
             Stage::Ending { since, .. } => (true, *since),
@@ -193,8 +206,16 @@ impl Keeper {
             return;
         }
         self.step(desk.now, told.clone());
+        if owed {
+            self.decide(desk, Plan::Start, format!("{told}; its start is owed"));
+            return;
+        }
         if starts_by_socket {
             self.stand_down(desk, "it ended cleanly and waits for a client at its socket".to_owned());
+            return;
+        }
+        if oneshot && class == Class::Clean {
+            self.stand_down(desk, "it has done its work (Type=oneshot)".to_owned());
             return;
         }
         if !cause::acts(self.guard.on, class) {
@@ -246,8 +267,13 @@ impl Keeper {
         if self.is_acting() {
             return;
         }
-        self.stopped = false;
-        self.other_hand = !by_systemd;
+        (self.stopped, self.owed) = (false, false);
+        self.other_hand = !by_systemd && self.incident.is_some();
+        if by_systemd && self.tries.restarted_by_systemd(desk.now, &self.guard) {
+            let (burst, within) = (self.guard.burst, self.guard.within);
+            let unit = &self.guard.unit;
+            self.alert(desk, format!("systemd has restarted {unit} more than {burst} times within {within:?}, and it does not stay up: see `journalctl -u {unit}`"));
+        }
         let by = if by_systemd { "by its own Restart=" } else { "by another hand" };
         self.step(desk.now, format!("started again {by}"));
         if active.is_up() {
@@ -259,6 +285,7 @@ impl Keeper {
 
     /// It runs; a good heartbeat proves it.
     pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
+        (self.stopped, self.owed) = (false, false);
         self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
         self.quiet_beats();
         if self.has_heartbeat() {
@@ -301,6 +328,6 @@ impl Keeper {
 
     /// What holds a plan because of the unit itself.
     pub(super) fn held_by_unit(&self) -> Option<Hold> {
-        self.foreign.first().map(|job| Hold::ForeignJob { job: *job })
+        self.foreign.keys().next().map(|job| Hold::ForeignJob { job: *job })
     }
 }

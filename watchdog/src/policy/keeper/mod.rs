@@ -1,6 +1,7 @@
 //! One service: its stage, and what each input does to it.
 
 mod acting;
+mod asked;
 mod decide;
 mod judge;
 mod words;
@@ -22,9 +23,9 @@ use super::{
     tries::{HostTries, Tries},
 };
 use crate::model::{
-    Answer, Ask, CgroupId, Decision, Exit, Fact, Hold, Incarnation, IncidentEnd, IncidentId, Known, Look,
-    Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent, Suspicion, Tell, Unit, UnitState,
-    Verdict, Warning, Why,
+    Answer, Ask, CgroupId, Decision, Exit, Fact, Hold, Incarnation, IncidentEnd, IncidentId, JobKind, Known,
+    Look, Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent, Suspicion, Tell, Unit,
+    UnitState, Verdict, Warning, Why,
 };
 
 /// A dead main process that systemd has not reaped: it is given this long before the heartbeat is asked.
@@ -47,7 +48,7 @@ pub(super) struct Desk<'a> {
 }
 
 /// What keepers know of each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Brief {
     /// It is not up, or not known to be well.
     pub(super) failing: bool,
@@ -59,6 +60,8 @@ pub(super) struct Brief {
     pub(super) asked: bool,
     /// A living unit is being stopped (counted for its first seconds, until this) or started.
     pub(super) restarting_until: Option<Mono>,
+    /// What it waits for, as it is failing.
+    pub(super) waits_for: Option<String>,
 }
 
 /// Keeps one service.
@@ -73,9 +76,11 @@ pub(super) struct Keeper {
     tries: Tries,
     /// An operator's stop stands.
     stopped: bool,
+    /// A start or restart of ours has not come up yet: an end before it does is ours to mend, whatever `restart.on` says.
+    owed: bool,
     pause: Option<Pause>,
-    /// Jobs on the unit that are not ours.
-    foreign: BTreeSet<u32>,
+    /// Jobs on the unit that are not ours, and what they do where that is known.
+    foreign: BTreeMap<u32, Option<JobKind>>,
     /// Our own last jobs: what is said of them late is not a foreign job.
     own_jobs: VecDeque<u32>,
     /// The run that is judged.
@@ -87,6 +92,8 @@ pub(super) struct Keeper {
     /// How the main process of this run ended, as the kernel told it.
     exit: Option<(Exit, Option<SignalSent>)>,
     fronts: BTreeSet<Service>,
+    /// Who holds its ports, as it was told last.
+    port_held_by: Option<String>,
     /// What was warned of already, by heartbeat.
     warned: BTreeMap<usize, Vec<Warning>>,
 }
@@ -129,6 +136,10 @@ struct Holding {
     until: Mono,
     /// When the verdict or the end was known that led here.
     known: Mono,
+    /// Since when it waits for this.
+    since: Mono,
+    /// Someone heard that it waits for long.
+    told: bool,
 }
 
 /// What is to be done.
@@ -153,35 +164,50 @@ impl Keeper {
             beats,
             tries: Tries::default(),
             stopped: false,
+            owed: false,
             pause: None,
-            foreign: BTreeSet::new(),
+            foreign: BTreeMap::new(),
             own_jobs: VecDeque::new(),
             incarnation: None,
             cgroup: None,
             other_hand: false,
             exit: None,
             fronts: BTreeSet::new(),
+            port_held_by: None,
             warned: BTreeMap::new(),
         }
     }
 
     /// Other settings for the same unit: budgets, pauses and the incident live on, questions are asked anew.
-    pub(super) fn replace(&mut self, now: Mono, guard: Guard, seed: &mut Seed) {
-        if guard.heartbeats != self.guard.heartbeats {
-            self.beats = guard.heartbeats.iter().map(|pulse| Beat::new(pulse.clone(), now, seed)).collect();
-            self.warned.clear();
-            match &self.stage {
-                Stage::Up => self.begin(now, Kind::Confirm),
-                Stage::Proving { .. } => self.begin(now, Kind::Probe),
-                Stage::Holding(_) => self.begin(now, Kind::Linger),
-                Stage::New
-                | Stage::Down
-                | Stage::Ending { .. }
-                | Stage::Checking { .. }
-                | Stage::Acting(_) => {}
-            }
-        }
+    pub(super) fn replace(&mut self, desk: &mut Desk<'_>, guard: Guard) {
+        let other = guard.heartbeats != self.guard.heartbeats;
         self.guard = guard;
+        if !other {
+            return;
+        }
+        let now = desk.now;
+        let beats = self.guard.heartbeats.iter();
+        self.beats = beats.map(|pulse| Beat::new(pulse.clone(), now, desk.seed)).collect();
+        self.warned.clear();
+        match &self.stage {
+            Stage::Up => self.begin(now, Kind::Confirm),
+            Stage::Proving { .. } => self.prove(desk),
+            Stage::Holding(holding) if holding.plan == Plan::Restart => self.begin(now, Kind::Linger),
+            Stage::New
+            | Stage::Down
+            | Stage::Ending { .. }
+            | Stage::Checking { .. }
+            | Stage::Holding(_)
+            | Stage::Acting(_) => {}
+        }
+    }
+
+    /// It is in the configuration no more: what was begun is told to its end.
+    pub(super) fn leave(mut self, desk: &mut Desk<'_>) {
+        if self.incident.as_ref().is_some_and(|incident| incident.told) {
+            self.step(desk.now, "left alone: it is not in the configuration any more");
+            self.end_incident(desk, IncidentEnd::StoodDown);
+        }
     }
 
     pub(super) fn suspicion(&mut self, desk: &mut Desk<'_>, suspicion: Suspicion) {
@@ -196,8 +222,13 @@ impl Keeper {
                 Stage::Up if self.has_heartbeat() => {
                     self.open(desk, suspicion.at);
                     self.step(suspicion.at, words::suspicion(&suspicion.why));
-                    self.begin(desk.now, Kind::Confirm);
+                    self.doubt(desk.now, suspicion.at);
                     desk.ask.extend(self.leans_on());
+                }
+                Stage::Ending { .. } | Stage::Holding(_) | Stage::Acting(_) if suspicion.why == Why::Loss => {
+                    // what is waited for may be over, and the word of it lost
+                    self.step(suspicion.at, words::suspicion(&suspicion.why));
+                    self.look(desk, Question::Unit);
                 }
                 Stage::New
                 | Stage::Down
@@ -211,50 +242,13 @@ impl Keeper {
         }
     }
 
-    pub(super) fn answer(&mut self, desk: &mut Desk<'_>, answer: &Answer) {
-        let Some(beat) = self.beats.get_mut(answer.heartbeat) else { return };
-        let told = beat.answer(desk.now, answer.order, answer.verdict);
-        let on_failure = beat.pulse.on_failure;
-        let was = beat.verdict;
-        if answer.verdict == Verdict::Alive {
-            self.warn(desk, answer);
-        }
-        match told {
-            Told::Open => {
-                if answer.verdict != Verdict::Alive {
-                    self.step(desk.now, words::answer(answer));
-                }
-            }
-            Told::Alive => self.alive(desk, answer),
-            Told::Dead => match on_failure {
-                OnFailure::Restart => self.dead(desk, answer),
-                OnFailure::Alert => {
-                    self.step(desk.now, words::answer(answer));
-                    self.alert(
-                        desk,
-                        format!("{}: no restart, for this heartbeat only alerts", words::answer(answer)),
-                    );
-                    self.calm();
-                    if matches!(self.stage, Stage::Proving { .. }) && self.restarting_beats().next().is_none()
-                    {
-                        self.recovered(desk, "the unit is active (its heartbeats only alert)".to_owned());
-                    }
-                }
-                OnFailure::Off => {}
-            },
-            Told::UnknownForLong => {
-                debug_assert_eq!(was, Some(Verdict::Unknown));
-                self.alert(desk, format!("cannot tell whether it is alive: {}", words::answer(answer)));
-            }
-        }
-    }
-
     pub(super) fn fact(&mut self, desk: &mut Desk<'_>, fact: Fact) {
         match fact.known {
             Known::Unit(state) => {
-                if state.job.is_none() && !self.is_acting() {
-                    self.foreign.clear(); // read just now: the word that a job is over may have been lost
-                }
+                // read after every signal before it: a job that is not there is over, though the word of it was lost
+                let job = state.job.map(|job| job.id);
+                self.foreign.retain(|foreign, _| Some(*foreign) == job);
+                self.acting_read(desk, fact.at, job);
                 self.unit(desk, *state);
             }
             Known::Holders(holders) => self.holders(desk, fact.order, &holders),
@@ -271,13 +265,6 @@ impl Keeper {
 
     pub(super) fn stand_behind(&mut self, fronts: BTreeSet<Service>) {
         self.fronts = fronts;
-    }
-
-    /// Another service that stands behind this one wants to know whether this one is well.
-    pub(super) fn ask_now(&mut self, desk: &mut Desk<'_>) {
-        if self.stage == Stage::Up {
-            self.begin(desk.now, Kind::Confirm);
-        }
     }
 
     pub(super) fn wake(&mut self, desk: &mut Desk<'_>) {
@@ -299,7 +286,7 @@ impl Keeper {
                 if *until <= now {
                     let (plan, rule) = (*plan, rule.clone());
                     self.step(now, "nobody said in time who holds its ports");
-                    self.act(desk, plan, rule);
+                    self.act_or_hold(desk, plan, rule);
                 }
             }
             Stage::Holding(holding) => {
@@ -331,22 +318,6 @@ impl Keeper {
         beats.chain(stage).chain(self.pause.as_ref().map(|pause| pause.until)).min()
     }
 
-    /// Sends the heartbeats whose time has come.
-    pub(super) fn pump(&mut self, desk: &mut Desk<'_>) {
-        let backstop = self.has_backstop();
-        let incident = self.incident.as_ref().map(|incident| incident.id);
-        for (heartbeat, beat) in self.beats.iter_mut().enumerate() {
-            if beat.wake_at(backstop).is_none_or(|at| desk.now < at) {
-                continue;
-            }
-            let id = desk.ids.order();
-            if beat.ask(desk.now, backstop, desk.seed, id) {
-                let service = self.service.clone();
-                desk.orders.push(Order::Ask(Ask { id, service, heartbeat, incident }));
-            }
-        }
-    }
-
     pub(super) fn brief(&self, now: Mono) -> Brief {
         let failing = match &self.stage {
             Stage::New | Stage::Up => {
@@ -372,6 +343,7 @@ impl Keeper {
             alive_at: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
             asked: self.has_heartbeat(),
             restarting_until,
+            waits_for: self.waits_for(),
         }
     }
 
@@ -391,17 +363,6 @@ impl Keeper {
             Stage::Holding(_) => "holding",
             Stage::Acting(_) => "restarting",
             Stage::Proving { .. } => "proving",
-        }
-    }
-
-    fn in_use(&mut self, now: Mono) {
-        if self.stage != Stage::Up {
-            return;
-        }
-        for beat in &mut self.beats {
-            if beat.alive_at.is_none_or(|at| now.since(at) >= beat.pulse.every_in_use) {
-                beat.begin(now, Kind::Confirm);
-            }
         }
     }
 
@@ -432,118 +393,27 @@ impl Keeper {
     fn ending(&mut self, now: Mono) {
         self.quiet_beats();
         if !matches!(self.stage, Stage::Ending { .. }) {
-            let run = self.incarnation;
+            let run = match &self.stage {
+                Stage::Acting(acting) => acting.old(), // a later one has to prove itself
+                Stage::New
+                | Stage::Down
+                | Stage::Up
+                | Stage::Ending { .. }
+                | Stage::Checking { .. }
+                | Stage::Holding(_)
+                | Stage::Proving { .. } => self.incarnation,
+            };
             self.stage = Stage::Ending { since: now, look_at: now + REAP, pause: REAP, told: false, run };
         }
     }
 
-    /// A good heartbeat, which ends what it can end.
-    fn alive(&mut self, desk: &mut Desk<'_>, answer: &Answer) {
-        match &self.stage {
-            Stage::Up => {
-                self.tries.healthy(desk.now, &self.guard);
-                self.calm();
-            }
-            Stage::Proving { since, .. } => {
-                let since = *since;
-                if self.restarting_beats().all(|beat| beat.alive_at.is_some_and(|at| at >= since)) {
-                    self.recovered(desk, words::answer(answer));
-                }
-            }
-            Stage::Holding(holding) if holding.plan == Plan::Restart => {
-                if self.restarting_beats().all(|beat| beat.verdict == Some(Verdict::Alive)) {
-                    let story = format!("{}: well again without our help", words::answer(answer));
-                    self.recovered(desk, story);
-                } else {
-                    self.begin(desk.now, Kind::Linger);
-                }
-            }
-            Stage::New
-            | Stage::Down
-            | Stage::Ending { .. }
-            | Stage::Checking { .. }
-            | Stage::Holding(_)
-            | Stage::Acting(_) => {}
-        }
-    }
-
-    /// Every question that this incident raised was answered well: it was a false alarm, and costs no record of its own.
-    fn calm(&mut self) {
-        if self.stage == Stage::Up && !self.beats.iter().any(Beat::is_asking) {
-            self.incident = None;
-        }
-    }
-
-    fn dead(&mut self, desk: &mut Desk<'_>, answer: &Answer) {
-        let told = words::answer(answer);
-        match &self.stage {
-            Stage::Up | Stage::Proving { .. } => {
-                self.open(desk, answer.began);
-                self.step(desk.now, told.clone());
-                self.tries.sick(desk.now, &self.guard);
-                let failures = self.beats.get(answer.heartbeat).map_or(1, |beat| beat.pulse.failures);
-                let rule = match failures {
-                    1 => format!("heartbeat failed: {told}"),
-                    _ => format!("heartbeat failed {failures} times in a row: {told}"),
-                };
-                self.quiet_beats();
-                self.decide(desk, Plan::Restart, rule);
-            }
-            Stage::New
-            | Stage::Down
-            | Stage::Ending { .. }
-            | Stage::Checking { .. }
-            | Stage::Holding(_)
-            | Stage::Acting(_) => self.step(desk.now, told),
-        }
-    }
-
-    fn recovered(&mut self, desk: &mut Desk<'_>, why: String) {
-        if self.incident.is_none() && self.tries.in_quarantine() {
-            self.open(desk, desk.now);
-        }
-        self.step(desk.now, format!("recovered: {why}"));
-        self.stage = Stage::Up;
-        self.quiet_beats();
-        self.tries.healthy(desk.now, &self.guard);
-        let ours = self.incident.as_ref().is_some_and(|incident| incident.restarts > 0);
-        let superseded = std::mem::take(&mut self.other_hand) && !ours;
-        self.end_incident(desk, if superseded { IncidentEnd::Superseded } else { IncidentEnd::Recovered });
-    }
-
-    fn warn(&mut self, desk: &mut Desk<'_>, answer: &Answer) {
-        let warned = self.warned.entry(answer.heartbeat).or_default();
-        if *warned == answer.warnings {
-            return;
-        }
-        warned.clone_from(&answer.warnings);
-        for warning in &answer.warnings {
-            self.alert(desk, format!("{}: {warning}", answer.asked));
-        }
+    /// An operator's pause, or `observe`: nothing is done to the unit.
+    fn hands_off(&self, desk: &Desk<'_>) -> bool {
+        desk.host.observe || self.pause.as_ref().is_some_and(|pause| pause.until > desk.now)
     }
 
     fn is_acting(&self) -> bool {
         matches!(self.stage, Stage::Acting(_))
-    }
-
-    fn has_heartbeat(&self) -> bool {
-        self.beats.iter().any(|beat| !beat.is_off())
-    }
-
-    fn has_backstop(&self) -> bool {
-        self.stage == Stage::Up
-    }
-
-    fn restarting_beats(&self) -> impl Iterator<Item = &Beat> {
-        self.beats.iter().filter(|beat| beat.pulse.on_failure == OnFailure::Restart)
-    }
-
-    fn begin(&mut self, now: Mono, kind: Kind) {
-        self.beats.iter_mut().for_each(|beat| beat.begin(now, kind));
-    }
-
-    fn quiet_beats(&mut self) {
-        self.beats.iter_mut().for_each(Beat::stop);
     }
 
     fn open(&mut self, desk: &mut Desk<'_>, at: Mono) -> IncidentId {
@@ -574,7 +444,10 @@ impl Keeper {
         self.tell(desk, incident, Decision::Alert { what });
     }
 
-    fn tell(&self, desk: &mut Desk<'_>, incident: Option<IncidentId>, decision: Decision) {
+    fn tell(&mut self, desk: &mut Desk<'_>, incident: Option<IncidentId>, decision: Decision) {
+        if let (Some(open), Decision::Act { .. } | Decision::Hold { .. }) = (&mut self.incident, &decision) {
+            open.told = true;
+        }
         desk.orders.push(Order::Tell(Tell {
             service: self.service.clone(),
             unit: self.guard.unit.clone(),

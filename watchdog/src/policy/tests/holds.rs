@@ -191,6 +191,13 @@ fn a_sick_front_end_holds_the_restart_of_what_stands_behind_it() {
               1.403s ask app
               1.403s ask web
             > 1500 app alive
+              1.5s app: Recovered after 500ms and 0 restarts
+                  0 µs port 80: the oldest of 1 waiting connections has not been accepted for 250ms
+                  0 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  200000 µs held: it needs web, which is failing
+                  403000 µs asked again before anything is done
+                  500000 µs recovered: 127.0.0.1:80: status 200 (phase: headers, after 1ms)
         "#]],
     );
 }
