@@ -50,11 +50,13 @@ struct Queues {
 }
 
 #[inline(never)]
-extern "C" fn look(_map: *mut c_void, key: *mut u32, state: *mut PortState) -> i64 {
-    // SAFETY: the kernel passes the key and the living value that the timer lies in.
+extern "C" fn look(_map: *mut c_void, key: *mut u32, _value: *mut PortState) -> i64 {
+    // SAFETY: the kernel passes the key of the living value that the timer lies in; a value that is looked up lives.
     unsafe {
         let port = *key;
         let Some(settings) = settings(port) else { return 0 };
+        // Kernel 6.1 knows a lock again only in a value that was looked up, not in the one that it passes.
+        let Some(state) = PORTS.get_ptr_mut(port) else { return 0 };
         let stage = (*state).stage;
         // Disarmed first, then looked: a connection that comes between finds no timer and starts one. Were it the other way
         // round, it would find a timer that has looked already. The lock is a full barrier between the two.

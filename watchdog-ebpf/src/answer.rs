@@ -84,11 +84,13 @@ struct Look {
 }
 
 #[inline(never)]
-extern "C" fn look(_map: *mut c_void, key: *mut u32, state: *mut AnswerState) -> i64 {
-    // SAFETY: the kernel passes the key and the living value that the timer lies in.
+extern "C" fn look(_map: *mut c_void, key: *mut u32, _value: *mut AnswerState) -> i64 {
+    // SAFETY: the kernel passes the key of the living value that the timer lies in; a value that is looked up lives.
     unsafe {
         let port = *key;
         let Some(settings) = settings(port) else { return 0 };
+        // As in `accept`.
+        let Some(state) = ANSWERS.get_ptr_mut(port) else { return 0 };
         let after_ns = settings.answer_after_ns;
         // Disarmed first, then looked, with a full barrier between: as in `accept`.
         (*state).armed = 0;

@@ -151,29 +151,58 @@ extern "C" fn count_listener(index: u64, count: *mut Count) -> i64 {
 /// `state` must be a living value of PORTS.
 #[inline(always)]
 pub unsafe fn add_listener(state: *mut PortState, sk: u64) {
-    // SAFETY: the lock is held from the search to the claim, so that two CPUs never claim one slot; the index is checked.
-    unsafe {
-        let guard = &raw mut (*state).lock;
-        lock(guard);
-        let mut claimed = LISTENERS;
-        let mut i = 0;
-        while i < LISTENERS {
-            let known = (*state).listeners[i];
-            if known == sk {
-                claimed = i;
-                break;
+    // The search may lose its slot to another CPU before it is claimed: workers start together.
+    for _ in 0..TRIES {
+        let mut search = Search { state, sk, free: LISTENERS as u32, known: 0 };
+        // SAFETY: the callback is given this context and nothing else; the lock is held from the test to the claim.
+        unsafe {
+            bpf_loop(LISTENERS as u32, search_slot as *mut c_void, (&raw mut search).cast(), 0);
+            let free = search.free as usize;
+            if search.known != 0 || free >= LISTENERS {
+                return;
             }
-            if known == 0 && claimed == LISTENERS {
-                claimed = i;
+            let guard = &raw mut (*state).lock;
+            let slot = &raw mut (*state).listeners[free];
+            lock(guard);
+            let claimed = *slot == 0;
+            if claimed {
+                *slot = sk;
+                if (*state).used <= free as u32 {
+                    (*state).used = free as u32 + 1;
+                }
             }
-            i += 1;
+            unlock(guard);
+            if claimed {
+                return;
+            }
         }
-        if claimed < LISTENERS {
-            (*state).listeners[claimed] = sk;
-            if (*state).used <= claimed as u32 {
-                (*state).used = claimed as u32 + 1;
-            }
-        }
-        unlock(guard);
     }
+}
+
+/// How often a listener looks for a free slot.
+const TRIES: u32 = 4;
+
+#[repr(C)]
+struct Search {
+    state: *mut PortState,
+    sk: u64,
+    free: u32,
+    known: u32,
+}
+
+#[inline(never)]
+extern "C" fn search_slot(index: u64, search: *mut Search) -> i64 {
+    // SAFETY: `add_listener` passes its own context, whose state is a living map value; the index is below LISTENERS.
+    unsafe {
+        let search = &mut *search;
+        let found = (*search.state).listeners[index as usize % LISTENERS];
+        if found == search.sk {
+            search.known = 1;
+            return 1;
+        }
+        if found == 0 && search.free as usize >= LISTENERS {
+            search.free = index as u32;
+        }
+    }
+    0
 }

@@ -129,14 +129,17 @@ pub(super) fn denied(error: &(dyn StdError + 'static)) -> bool {
     false
 }
 
-/// The part of the kernel's refusal that says why: the last words of the verifier.
+/// The part of the kernel's refusal that says why: the errno, and the last words of the verifier without its statistics.
 pub(super) fn refusal(error: &ProgramError) -> String {
+    const STATISTICS: [&str; 3] = ["verification time", "stack depth", "processed"];
     let text = error.to_string();
-    let mut lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines.split_off(lines.len().saturating_sub(3));
-    match lines.first() {
-        Some(first) => format!("{first} … {}", last.join(" · ")),
-        None => last.join(" · "),
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<&str> =
+        lines.filter(|line| !STATISTICS.iter().any(|word| line.starts_with(word))).collect();
+    match lines[..] {
+        [] => text,
+        [only] => only.to_owned(),
+        [first, .., last] => format!("{first} … {last}"),
     }
 }
 
