@@ -12,6 +12,8 @@ pub(super) struct Kept {
     pub(super) state: UnitState,
     /// systemd has said everything at least once.
     pub(super) known: bool,
+    /// It was asked for everything again, by itself, and has not said it yet.
+    pub(super) looked_at: bool,
     /// The unit's own name, which is another where the configuration has an alias.
     pub(super) own_name: String,
     /// The sockets that start it.
@@ -57,7 +59,15 @@ impl Kept {
             success_signals: Vec::new(),
         };
         let own_name = unit.as_str().to_owned();
-        Kept { state, known: false, own_name, sockets: BTreeSet::new(), exec: Exec::default(), exit: None }
+        Kept {
+            state,
+            known: false,
+            looked_at: false,
+            own_name,
+            sockets: BTreeSet::new(),
+            exec: Exec::default(),
+            exit: None,
+        }
     }
 
     /// Takes the part that changed. A new incarnation has a cgroup that is not known yet.
@@ -80,6 +90,9 @@ impl Kept {
         self.known = true;
         self.exit = old.exit;
         self.take(said);
+        if self.state.cgroup_path.is_empty() {
+            self.state.cgroup = None; // systemd remembers the number of a cgroup that it has removed
+        }
         let forgotten = self.state.incarnation.is_none() && self.state.active.is_down() && old.known;
         if forgotten && old.state.incarnation.is_some() {
             self.state.incarnation = old.state.incarnation;
@@ -104,7 +117,7 @@ impl Kept {
 
     /// It was absent, and runs: it is told as soon as it is read.
     pub(super) fn has_appeared(&self) -> bool {
-        self.state.load == LoadState::NotFound && !self.state.active.is_down()
+        self.looked_at && self.state.load == LoadState::NotFound && !self.state.active.is_down()
     }
 
     /// Whether systemd must be asked for more: a run whose cgroup is not known, or a unit that has appeared.

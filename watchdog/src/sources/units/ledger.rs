@@ -9,8 +9,9 @@ use crate::{
     systemd::{Said, unit_of},
 };
 
-/// How long a new job is held back for its kind, and with it all that came after it.
-const HOLD: Duration = Duration::from_millis(2);
+/// How long a new job is held back for its kind, and with it all that came after it. PID 1 tells it within a fraction of
+/// this, or only when it has forked, some 10 ms later.
+const HOLD: Duration = Duration::from_millis(1);
 
 /// What systemd is to be asked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,11 +147,10 @@ impl Ledger {
                 continue; // half of a change is told to nobody
             }
             if kept.wants_a_look() {
+                kept.looked_at = true;
                 self.asks.push_back(Ask::All(unit.clone(), None));
             }
-            if !kept.has_appeared() {
-                self.tell(now, &unit);
-            }
+            self.tell(now, &unit);
         }
     }
 
@@ -229,6 +229,7 @@ impl Ledger {
         let concerned = |(other, kept): &(&Unit, &Kept)| {
             self.watched.contains(*other)
                 && kept.known
+                && !kept.has_appeared()
                 && !kept.is_between(self.told.get(*other))
                 && (*other == unit || kept.sockets.contains(unit))
         };

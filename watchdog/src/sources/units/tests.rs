@@ -167,7 +167,6 @@ fn a_read_is_answered_behind_every_sign_that_came_before_its_reply() {
          +3 a.service
          change a.service deactivating/stop job=3
          all a.service/7 inactive/dead inc=1 code=0 at=77
-         wait 1
          job 3 stop",
         expect![[r#"
             > watch a.service
@@ -180,7 +179,6 @@ fn a_read_is_answered_behind_every_sign_that_came_before_its_reply() {
               ask job 3
             > change a.service deactivating/stop job=3
             > all a.service/7 inactive/dead inc=1 code=0 at=77
-            > wait 1
             > job 3 stop
               job 3 a.service New(Some(Stop))
               a.service Deactivating/stop inc 1 pid 10 cgroup 5 job 3 Some(Stop)
@@ -197,7 +195,7 @@ fn nobody_waits_long_for_the_kind_of_a_job() {
          all a.service active/running inc=1 pid=10 cgroup=5
          change a.service active/running job=3
          +3 a.service
-         wait 2
+         wait 1
          job 3 restart
          -3 a.service",
         expect![[r#"
@@ -208,7 +206,7 @@ fn nobody_waits_long_for_the_kind_of_a_job() {
             > change a.service active/running job=3
               ask job 3
             > +3 a.service
-            > wait 2
+            > wait 1
               a.service Active/running inc 1 pid 10 cgroup 5 job 3 None
               job 3 a.service New(None)
             > job 3 restart
@@ -381,6 +379,7 @@ fn an_absent_unit_is_watched_until_it_appears() {
         "watch a.service
          all a.service inactive/dead load=not-found
          change a.service activating/start inc=1
+         -3 a.service
          all a.service activating/start inc=1 cgroup=5",
         expect![[r#"
             > watch a.service
@@ -389,6 +388,8 @@ fn an_absent_unit_is_watched_until_it_appears() {
               a.service Inactive/dead NotFound
             > change a.service activating/start inc=1
               ask a.service
+            > -3 a.service
+              job 3 a.service Removed { result: Done, active: Activating }
             > all a.service activating/start inc=1 cgroup=5
               a.service Activating/start inc 1 cgroup 5
         "#]],
