@@ -3,4 +3,5 @@
 //! was started), then what watchdog tells.
 
 mod stage;
+mod systemd;
 mod the_lab;

@@ -18,6 +18,8 @@ pub struct Queued {
 pub(super) const FAIL: &str = "fail";
 const REPLACE: &str = "replace";
 
+const NOT_LOADED: &str = "org.freedesktop.systemd1.NoSuchUnit";
+
 impl Connection {
     /// One job, stop then start, of a living unit; a dead one is left dead.
     ///
@@ -51,12 +53,15 @@ impl Connection {
         self.manager("CancelJob", &job, &format!("job {job}")).await.map(drop)
     }
 
-    /// Clears the start limit, the failed state and NRestarts.
+    /// Clears the start limit, the failed state and NRestarts. A unit that is not loaded has none of them.
     ///
     /// # Errors
     /// All errors of a call.
     pub async fn reset_failed(&self, unit: &Unit) -> Result<(), Error> {
-        self.manager("ResetFailedUnit", &unit.as_str(), unit.as_str()).await.map(drop)
+        match self.manager("ResetFailedUnit", &unit.as_str(), unit.as_str()).await {
+            Err(Error::Refused { error, .. }) if error == NOT_LOADED => Ok(()),
+            other => other.map(drop),
+        }
     }
 
     /// Sends SIGKILL to every process of a unit, whichever incarnation it is of.

@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 use zbus::{DynamicType, Message, MessageStream, Type, connection::Builder};
@@ -133,6 +134,11 @@ async fn connect(path: &Path) -> Result<UnixStream, Error> {
 }
 
 impl Opened {
+    /// Reads to the end without listening: for one who only gives orders.
+    pub async fn drain(mut self) {
+        while let Some(Ok(_)) = self.messages.next().await {}
+    }
+
     async fn new(
         path: &Path,
         way: Way,
