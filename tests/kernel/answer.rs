@@ -200,19 +200,22 @@ fn a_connection_that_was_closed_is_forgotten() -> Result<()> {
 fn many_hung_requests_are_told_together() -> Result<()> {
     play(async |stage| {
         let (mut server, mut client) = pair(stage).await?;
+        let began = tokio::time::Instant::now();
+        let mut seen = vec![];
         for which in 1..10 {
-            ticks(stage, 40).await?;
+            seen.extend(stage.all_within(AFTER / 10).await?);
             client.act("connect 8080")?;
             server.act("accept")?;
             client.act(&format!("send {which} 100"))?;
         }
-        let mut told = 0;
-        for saw in stage.all_within(4 * AFTER).await? {
+        seen.extend(stage.all_within(3 * AFTER).await?);
+        for saw in &seen {
             let Saw::AnswerStall(stall) = saw else { panic!("{saw:?}") };
-            told += 1;
             println!("waiting {} for {:?}", stall.waiting, stall.age);
         }
-        assert!((1..=4).contains(&told), "told {told} times");
+        // Once per `answer_after`, whoever else waits by then.
+        let most = 1 + began.elapsed().as_millis() / AFTER.as_millis();
+        assert!(!seen.is_empty() && seen.len() as u128 <= most, "told {} times", seen.len());
         Ok(())
     })
 }

@@ -1,6 +1,11 @@
 //! A process ended: told once, when its last thread ends.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    btf_maps::LruHashMap,
+    macros::{btf_map, btf_tracepoint},
+    programs::BtfTracePointContext,
+};
 use watchdog_common::Kind;
 
 use crate::{
@@ -10,6 +15,7 @@ use crate::{
 };
 
 given! {
+    TASK_START: u32,
     TASK_EXIT_CODE: u32,
     SIGNAL_LIVE: u32,
     SIGNAL_FLAGS: u32,
@@ -18,6 +24,17 @@ given! {
 
 /// The whole process ends with `group_exit_code`, whatever its threads say.
 const SIGNAL_GROUP_EXIT: u32 = 4;
+
+/// A process: the address of what its threads share, and when it started, for addresses are used again.
+#[repr(C)]
+struct Process {
+    signal: u64,
+    start: u64,
+}
+
+/// Processes that were told.
+#[btf_map]
+static ENDED: LruHashMap<Process, u32, 1024> = LruHashMap::new();
 
 /// `sched_process_exit(task, …)`
 #[btf_tracepoint(function = "sched_process_exit")]
@@ -28,6 +45,11 @@ pub fn exit(ctx: BtfTracePointContext) -> u32 {
         return 0;
     }
     let Some(cgroup) = task::watched_cgroup(ended) else { return 0 };
+    // Threads that end at the same time on several CPUs all see that none is left: the first of them tells.
+    let process = Process { signal, start: read(task::leader(ended), &TASK_START) };
+    if ENDED.insert(process, 1, u64::from(BPF_NOEXIST)).is_err() {
+        return 0;
+    }
     let code: u32 = if read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
         read(signal, &SIGNAL_GROUP_EXIT_CODE)
     } else {

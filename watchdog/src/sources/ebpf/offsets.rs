@@ -48,6 +48,7 @@ const WANTED: &[Wanted] = &[
     at("PID_NUMBERS", "pid", "numbers", PIDS),
     at("UPID_NS", "upid", "ns", PIDS),
     at("PID_NS_INUM", "pid_namespace", "ns.inum", PIDS),
+    at("TASK_START", "task_struct", "start_time", EXIT),
     at("TASK_EXIT_CODE", "task_struct", "exit_code", EXIT),
     at("SIGNAL_LIVE", "signal_struct", "live", EXIT),
     at("SIGNAL_FLAGS", "signal_struct", "flags", EXIT),
