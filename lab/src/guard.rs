@@ -81,7 +81,7 @@ impl Watchdog {
         kill_process(pid, signal).context("cannot signal watchdog")
     }
 
-    /// How often its threads were put on a CPU since it began: each wake-up is one.
+    /// How often its threads went to sleep since it began: as often as they were woken.
     pub fn wake_ups(&self) -> Result<u64> {
         let tasks = format!("/proc/{}/task", self.host_pid()?.as_raw_nonzero());
         let mut sum = 0;
@@ -89,8 +89,8 @@ impl Watchdog {
             let path = task.with_context(|| format!("cannot read {tasks}"))?.path().join("status");
             let status =
                 fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let switches = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
-            sum += switches.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<u64>();
+            let switches = status.lines().filter_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sum += switches.filter_map(|count| count.trim().parse::<u64>().ok()).sum::<u64>();
         }
         Ok(sum)
     }

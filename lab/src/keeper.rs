@@ -163,9 +163,13 @@ impl Place {
 
         let mut booting = Some(Instant::now() + BOOT_LIMIT);
         loop {
-            let mut wanted = vec![(process.as_fd(), Woken::Ended), (self.down.as_fd(), Woken::Down)];
+            // systemd goes on telling after its boot, and would stand still if nobody took what it says.
+            let mut wanted = vec![
+                (process.as_fd(), Woken::Ended),
+                (self.down.as_fd(), Woken::Down),
+                (notify.as_fd(), Woken::Notify),
+            ];
             wanted.extend((!loose).then_some((leash.as_fd(), Woken::Leash)));
-            wanted.extend(booting.is_some().then_some((notify.as_fd(), Woken::Notify)));
             match wait(&wanted, booting)? {
                 None => bail!("cannot boot a lab: systemd was not ready after {BOOT_LIMIT:?}"),
                 Some(Woken::Ended) if booting.is_some() => bail!("cannot boot a lab: it ended at once"),
@@ -178,8 +182,8 @@ impl Place {
                 Some(Woken::Notify) => {
                     let mut message = [0; 4096];
                     let length = notify.recv(&mut message).context("cannot hear systemd")?;
-                    if message[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1") {
-                        booting = None;
+                    let ready = message[..length].split(|b| *b == b'\n').any(|line| line == b"READY=1");
+                    if ready && booting.take().is_some() {
                         say(&format!("ready {}", self.name));
                     }
                 }

@@ -90,7 +90,7 @@ impl Bench {
 /// Without backstops, so that what is left is what the program does by itself.
 const CONFIGURATION: &str = r#"
 [watchdog.budget]
-restarts = 100000
+restarts = 1000
 [service.victim]
 unit = "victim.service"
 [service.victim.heartbeat]
@@ -98,9 +98,9 @@ url = "http://127.0.0.1:7000/"
 every = "1h"
 every_in_use = "1h"
 [service.victim.restart]
-burst = 100000
-backoff = "1ms"
-backoff_max = "1ms"
+burst = 1000
+backoff = "10ms"
+backoff_max = "10ms"
 "#;
 
 fn times(runs: usize, mut run: impl FnMut() -> Result<f64>) -> Result<Vec<f64>> {
