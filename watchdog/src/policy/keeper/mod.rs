@@ -385,8 +385,8 @@ impl Keeper {
         }
         self.step(at, told);
         self.exit = Some((exit, sent));
+        // systemd reaps and tells by itself; to ask it now would cost it milliseconds before that
         self.ending(desk.now);
-        self.look(desk, Question::Unit);
     }
 
     /// On its way somewhere: looked at again soon, then more seldom.

@@ -9,7 +9,7 @@ fn a_killed_main_process_is_started_as_soon_as_systemd_lets_go() {
         "0 unit active
          0 alive
          1000 exit signal 9
-         1001 read active
+         1001 sleep
          1002 unit deactivating sub=stop-sigkill
          1002 nobody holds
          1003 job 9 new
@@ -24,8 +24,7 @@ fn a_killed_main_process_is_started_as_soon_as_systemd_lets_go() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 9
-              1s look web: Unit
-            > 1001 read active
+            > 1001 sleep
             > 1002 unit deactivating sub=stop-sigkill
               1.002s look web: Holders
             > 1002 nobody holds
@@ -58,15 +57,14 @@ fn a_clean_end_is_told_and_left_alone() {
         "0 unit active
          0 alive
          1000 exit code 0
-         1001 read inactive
+         1001 unit inactive
          9000 sleep",
         expect![[r#"
             > 0 unit active
               0ns ask web
             > 0 alive
             > 1000 exit code 0
-              1s look web: Unit
-            > 1001 read inactive
+            > 1001 unit inactive
               1.001s web: ALERT the unit ended: exit code 0 (a clean end); restart.on = "on-failure" does not act on that, so it stays down
               1.001s web: left alone: the unit ended: exit code 0 (a clean end); restart.on = "on-failure"
               1.001s web: StoodDown after 1ms and 0 restarts
@@ -85,7 +83,7 @@ fn a_clean_end_is_acted_upon_where_the_configuration_says_always() {
         "0 unit active
          0 alive
          1000 exit code 0
-         1001 read inactive
+         1001 unit inactive
          1001 nobody holds
          1002 queued 9",
         expect![[r#"
@@ -93,8 +91,7 @@ fn a_clean_end_is_acted_upon_where_the_configuration_says_always() {
               0ns ask web
             > 0 alive
             > 1000 exit code 0
-              1s look web: Unit
-            > 1001 read inactive
+            > 1001 unit inactive
               1.001s look web: Holders
             > 1001 nobody holds
               1.001s web: decided Start { reset: false }: the unit ended: exit code 0 (a clean end)
@@ -116,7 +113,6 @@ fn a_clean_end_is_clean_whatever_the_result_says() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 15
-              1s look web: Unit
             > 1001 unit failed result=exit-code
               1.001s web: ALERT the unit ended: signal 15 (SIGTERM) (a clean end); restart.on = "on-failure" does not act on that, so it stays down
               1.001s web: left alone: the unit ended: signal 15 (SIGTERM) (a clean end); restart.on = "on-failure"
@@ -143,7 +139,6 @@ fn systemds_own_restart_acts_first_and_is_only_verified() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 11
-              1s look web: Unit
             > 1001 unit activating restart=on-failure sub=auto-restart result=signal
               1.001s web: held: Systemd
               1.1s look web: Unit
@@ -174,7 +169,6 @@ fn systemds_start_limit_makes_it_our_turn_and_is_cleared() {
               0ns ask web
             > 0 alive
             > 1000 exit code 1
-              1s look web: Unit
             > 1001 unit failed restart=on-failure result=start-limit-hit
               1.001s look web: Holders
             > 1001 nobody holds
@@ -201,7 +195,6 @@ fn a_unit_that_is_absent_is_watched_until_it_appears() {
               9s ask web
             > 9001 alive
             > 9100 exit signal 9
-              9.1s look web: Unit
             > 9101 unit failed
               9.101s look web: Holders
             > 9101 nobody holds

@@ -42,7 +42,6 @@ fn a_budget_that_is_spent_leads_to_quarantine_which_is_left_by_itself() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 9
-              1s look web: Unit
             > 1000 unit failed
               1s look web: Holders
             > 1000 nobody holds
@@ -53,7 +52,6 @@ fn a_budget_that_is_spent_leads_to_quarantine_which_is_left_by_itself() {
             > 1002 job 1 done active
               1.002s ask web
             > 1003 exit signal 9
-              1.003s look web: Unit
             > 1003 unit failed run=2
               1.003s web: held: Backoff
               1.801472203s look web: Holders
@@ -65,7 +63,6 @@ fn a_budget_that_is_spent_leads_to_quarantine_which_is_left_by_itself() {
             > 2102 job 2 done active
               2.102s ask web
             > 2103 exit signal 9
-              2.103s look web: Unit
             > 2103 unit failed run=3
               2.103s web: held: Quarantine
               2.103s web: ALERT quarantined: 2 restarts within 20s did not help (the unit ended: signal 9 (SIGKILL) (an unclean signal)); it is still watched and tried again, more and more seldom
@@ -123,7 +120,6 @@ fn a_port_held_by_another_program_holds_the_start_and_names_it() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 9
-              1s look web: Unit
             > 1001 unit failed
               1.001s look web: Holders
             > 1002 held
@@ -268,7 +264,6 @@ fn a_dead_unit_is_started_while_a_living_one_is_stopped_for_long() {
             > 1200 queued 3
             > 1201 unit deactivating job=3
             > 2000 app exit signal 9
-              2s look app: Unit
             > 2001 app unit failed
               2.001s look app: Holders
             > 2001 app nobody holds
@@ -294,7 +289,6 @@ fn a_pause_holds_and_ends_by_itself() {
             > 0 alive
             > 500 pause 20000
             > 1000 exit signal 9
-              1s look web: Unit
             > 1001 unit failed
               1.001s web: held: Pause
               20.5s look web: Holders

@@ -24,7 +24,6 @@ fn an_operators_stop_is_respected() {
             > 1000 job 5 new
             > 1001 unit deactivating job=5
             > 1002 exit code 0
-              1.002s look web: Unit
             > 1003 unit inactive
             > 1003 job 5 done inactive
               1.003s web: left alone: stopped on request (a stop that watchdog did not order)
@@ -60,7 +59,6 @@ fn an_operators_stop_that_crosses_our_start_wins() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 9
-              1s look web: Unit
             > 1001 unit failed result=signal
               1.001s look web: Holders
             > 1001 nobody holds
@@ -119,7 +117,6 @@ fn a_stop_of_a_failed_unit_means_leave_it_down() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 9
-              1s look web: Unit
             > 1001 unit failed result=signal
               1.001s look web: Holders
             > 1001 nobody holds
@@ -139,7 +136,6 @@ fn a_stop_of_a_failed_unit_means_leave_it_down() {
                   3000 µs job done after 2ms, the unit is active
                   4000 µs recovered: 127.0.0.1:80: status 200 (phase: headers, after 1ms)
             > 1100 exit signal 9
-              1.1s look web: Unit
             > 1101 unit failed result=signal run=2
               1.101s web: held: Backoff
             > 2000 job 9 new
@@ -223,7 +219,6 @@ fn a_start_that_fails_is_tried_again_after_a_pause() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 9
-              1s look web: Unit
             > 1001 unit failed result=signal
               1.001s look web: Holders
             > 1001 nobody holds
