@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    model::{ActiveState, FileState, Incarnation, LoadState, PendingJob, RestartOn, Unit, UnitState},
+    model::{
+        ActiveState, CgroupId, FileState, Incarnation, LoadState, PendingJob, RestartOn, Unit, UnitState,
+    },
     systemd::{self, Said},
 };
 
@@ -19,6 +21,8 @@ pub(super) struct Kept {
     /// The sockets that start it.
     pub(super) sockets: BTreeSet<Unit>,
     exec: Exec,
+    /// Where the last incarnation lived: the next one lives at the same place, in a directory of its own.
+    home: Option<(String, Option<CgroupId>)>,
     /// The exit that was seen last, by its time, and the incarnation that it ended.
     exit: Option<(u64, Option<Incarnation>)>,
 }
@@ -66,6 +70,7 @@ impl Kept {
             own_name,
             sockets: BTreeSet::new(),
             exec: Exec::default(),
+            home: None,
             exit: None,
         }
     }
@@ -75,6 +80,7 @@ impl Kept {
         let before = self.state.incarnation;
         self.take(said);
         if self.state.incarnation != before && self.state.incarnation.is_some() {
+            self.remember_home();
             self.state.cgroup = None;
             self.state.cgroup_path = String::new();
         }
@@ -89,7 +95,9 @@ impl Kept {
         let old = std::mem::replace(self, Kept::blank(&unit));
         self.known = true;
         self.exit = old.exit;
+        self.home = old.home;
         self.take(said);
+        self.remember_home();
         if self.state.cgroup_path.is_empty() {
             self.state.cgroup = None; // systemd remembers the number of a cgroup that it has removed
         }
@@ -125,6 +133,24 @@ impl Kept {
         let state = &self.state;
         let homeless = state.cgroup_path.is_empty() && state.unit.as_str().ends_with(".service");
         !state.active.is_down() && (homeless || state.load != LoadState::Loaded)
+    }
+
+    /// Where a run whose cgroup is not known is likely to live, and the cgroup that was there before.
+    pub(super) fn likely_home(&self) -> Option<(String, Option<CgroupId>)> {
+        (self.state.load == LoadState::Loaded).then(|| self.home.clone())?
+    }
+
+    /// The new incarnation was found where the last one lived.
+    pub(super) fn housed(&mut self, path: &str, cgroup: CgroupId) {
+        path.clone_into(&mut self.state.cgroup_path);
+        self.state.cgroup = Some(cgroup);
+        self.remember_home();
+    }
+
+    fn remember_home(&mut self) {
+        if !self.state.cgroup_path.is_empty() {
+            self.home = Some((self.state.cgroup_path.clone(), self.state.cgroup));
+        }
     }
 
     fn take(&mut self, said: Said) {

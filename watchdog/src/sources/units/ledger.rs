@@ -5,7 +5,9 @@ use std::{
 
 use super::kept::Kept;
 use crate::{
-    model::{ActiveState, Job, JobKind, JobResult, JobStep, Mono, Saw, Sign, Source, Unit, UnitState},
+    model::{
+        ActiveState, CgroupId, Job, JobKind, JobResult, JobStep, Mono, Saw, Sign, Source, Unit, UnitState,
+    },
     systemd::{Said, unit_of},
 };
 
@@ -20,6 +22,9 @@ pub(super) enum Ask {
     All(Unit, Option<Reader>),
     /// What a job does.
     Job(u32),
+    /// Whether the new incarnation lives where the last one did: one look at a directory instead of milliseconds of PID 1,
+    /// in which it would rather start the unit. Not there, or still the old directory: everything is asked for.
+    Home { unit: Unit, path: String, before: Option<CgroupId> },
 }
 
 /// One who waits for a unit's state.
@@ -147,10 +152,25 @@ impl Ledger {
                 continue; // half of a change is told to nobody
             }
             if kept.wants_a_look() {
-                kept.looked_at = true;
-                self.asks.push_back(Ask::All(unit.clone(), None));
+                match kept.likely_home() {
+                    Some((path, before)) => {
+                        self.asks.push_back(Ask::Home { unit: unit.clone(), path, before });
+                    }
+                    None => {
+                        kept.looked_at = true;
+                        self.asks.push_back(Ask::All(unit.clone(), None));
+                    }
+                }
             }
             self.tell(now, &unit);
+        }
+    }
+
+    /// A new incarnation was found where the last one lived.
+    pub(super) fn housed(&mut self, now: Mono, unit: &Unit, path: &str, cgroup: CgroupId) {
+        if let Some(kept) = self.kept.get_mut(unit).filter(|kept| kept.wants_a_look()) {
+            kept.housed(path, cgroup);
+            self.tell(now, unit);
         }
     }
 

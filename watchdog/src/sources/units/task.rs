@@ -10,7 +10,7 @@ use zbus::Message;
 use super::ledger::{Ask, Ledger, Out, Reader};
 use crate::{
     clock,
-    model::{Loss, Saw, Sign, Source, Unit, UnitState},
+    model::{CgroupId, Loss, Saw, Sign, Source, Unit, UnitState},
     systemd::{self, Connection, Error, Opened, Publisher, Reply, Said, Signal, Sockets, Way, cgroup},
 };
 
@@ -171,6 +171,7 @@ impl Task {
             Signal::Restarted => return Some(Signal::Restarted),
             Signal::Reply(serial) => match self.asked.remove(&serial) {
                 Some(Ask::All(unit, reader)) => self.replied(&unit, reader, message),
+                Some(Ask::Home { .. }) => {} // asked for as everything
                 Some(Ask::Job(id)) => self.ledger.job_is(now, id, systemd::job_kind(message)),
                 None => {} // to a call of another on this connection
             },
@@ -201,8 +202,19 @@ impl Task {
             let serial = match &ask {
                 Ask::All(unit, _) => connection.ask_all(unit).await?,
                 Ask::Job(id) => connection.ask_job(*id).await?,
+                Ask::Home { unit, path, before } => match number(path).filter(|id| Some(*id) != *before) {
+                    Some(id) => {
+                        self.ledger.housed(clock::now(), unit, path, id);
+                        continue;
+                    }
+                    None => connection.ask_all(unit).await?,
+                },
             };
-            self.asked.insert(serial, ask);
+            let asked = match ask {
+                Ask::Home { unit, .. } => Ask::All(unit, None),
+                Ask::All(..) | Ask::Job(_) => ask,
+            };
+            self.asked.insert(serial, asked);
         }
         Ok(())
     }
@@ -260,9 +272,14 @@ fn complete(said: &mut Said) {
     if said.cgroup.is_none()
         && let Some(path) = said.cgroup_path.as_deref().filter(|path| !path.is_empty())
     {
-        said.cgroup =
-            cgroup::mount().and_then(|mount| cgroup::Cgroup::open(&mount, path)).ok().map(|it| Some(it.id()));
+        said.cgroup = number(path).map(Some);
     }
+}
+
+/// The number of the cgroup at this path, if there is one.
+fn number(path: &str) -> Option<CgroupId> {
+    let opened = cgroup::mount().and_then(|mount| cgroup::Cgroup::open(&mount, path));
+    opened.ok().map(|it| it.id())
 }
 
 async fn at(when: Option<Instant>) {

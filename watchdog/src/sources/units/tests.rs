@@ -2,7 +2,7 @@
 //!
 //! `watch UNIT…` · `read READER UNIT` · `all UNIT[/READER] SAID…` (a reply) · `part`, `change UNIT SAID…` (a signal's first and last
 //! half) · `+JOB UNIT`, `-JOB UNIT` (JobNew, JobRemoved) · `job JOB KIND` (a reply; `over`) · `wait MS` · `connected`,
-//! `disconnect` · `refused UNIT`. SAID: `STATE[/SUB]` `inc=N` `pid=N` `job=N` `code=N` `died=SIGNAL` `at=US` `cgroup=N` `sockets=UNIT` `id=NAME`
+//! `disconnect` · `refused UNIT` · `housed UNIT PATH CGROUP`. SAID: `STATE[/SUB]` `inc=N` `pid=N` `job=N` `code=N` `died=SIGNAL` `at=US` `cgroup=N` `sockets=UNIT` `id=NAME`
 //! `load=WORD`.
 
 use std::{fmt::Write as _, time::Duration};
@@ -23,6 +23,10 @@ fn check(script: &str, expect: Expect) {
                 Ask::All(unit, None) => writeln!(log, "  ask {unit}"),
                 Ask::All(unit, Some(reader)) => writeln!(log, "  ask {unit} for {reader}"),
                 Ask::Job(id) => writeln!(log, "  ask job {id}"),
+                Ask::Home { unit, path, before } => {
+                    let before = before.map_or(0, |cgroup| cgroup.0);
+                    writeln!(log, "  look whether {unit} lives at {path} in another cgroup than {before}")
+                }
             };
         }
         while let Some(out) = ledger.next(now) {
@@ -47,6 +51,7 @@ fn obey(ledger: &mut Ledger, now: &mut Mono, words: &[&str]) {
         ["connected"] => ledger.connected(),
         ["disconnect"] => ledger.disconnect(),
         ["refused", name] => ledger.refused(&unit(name)),
+        ["housed", name, path, cgroup] => ledger.housed(*now, &unit(name), path, CgroupId(number(cgroup))),
         [job, name] if job.starts_with('+') => ledger.job_new(*now, number(&job[1..]), name),
         [job, name] if job.starts_with('-') => {
             ledger.job_removed(*now, number(&job[1..]), name, JobResult::Done);
@@ -442,6 +447,36 @@ fn a_change_of_the_set_tells_what_is_new_and_nothing_of_the_rest() {
               b.service Active/running inc 2 pid 20 cgroup 8
             > watch b.service
             > change a.service deactivating/stop
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_incarnation_is_looked_for_where_the_last_one_lived_before_systemd_is_asked() {
+    check(
+        "watch a.service
+         connected
+         all a.service active inc=1 pid=10 cgroup=5
+         change a.service failed
+         change a.service activating inc=2
+         housed a.service /system.slice/a.service 6
+         change a.service active pid=11",
+        expect![[r#"
+            > watch a.service
+              ask a.service
+            > connected
+              ask a.service
+            > all a.service active inc=1 pid=10 cgroup=5
+              a.service Active/- inc 1 pid 10 cgroup 5
+            > change a.service failed
+              a.service Failed/- inc 1 pid 10 cgroup 5
+            > change a.service activating inc=2
+              look whether a.service lives at /5 in another cgroup than 5
+              a.service Activating/- inc 2 pid 10
+            > housed a.service /system.slice/a.service 6
+              a.service Activating/- inc 2 pid 10 cgroup 6
+            > change a.service active pid=11
+              a.service Active/- inc 2 pid 11 cgroup 6
         "#]],
     );
 }
