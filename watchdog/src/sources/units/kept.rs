@@ -117,27 +117,39 @@ impl Kept {
         }
     }
 
-    /// systemd names a new incarnation a moment before the state leaves that of the old one; no such moment is told.
-    pub(super) fn is_between(&self, told: Option<&UnitState>) -> bool {
-        let (down, coming) = (self.state.active.is_down(), self.state.job.is_some());
-        down && coming && told.is_some_and(|told| told.incarnation != self.state.incarnation)
-    }
-
-    /// It was absent, and runs: it is told as soon as it is read.
-    pub(super) fn has_appeared(&self) -> bool {
-        self.looked_at && self.state.load == LoadState::NotFound && !self.state.active.is_down()
-    }
-
-    /// Whether systemd must be asked for more: a run whose cgroup is not known, or a unit that has appeared.
-    pub(super) fn wants_a_look(&self) -> bool {
+    /// Whether this is a moment that is told to nobody: systemd names a new incarnation before the state leaves that of the
+    /// old one; a unit that was absent runs, and has not been read; a unit is down, and may not stay so.
+    pub(super) fn is_passing(&self, told: Option<&UnitState>) -> bool {
         let state = &self.state;
-        let homeless = state.cgroup_path.is_empty() && state.unit.as_str().ends_with(".service");
-        !state.active.is_down() && (homeless || state.load != LoadState::Loaded)
+        let between = state.job.is_some() && told.is_some_and(|told| told.incarnation != state.incarnation);
+        match state.active.is_down() {
+            true => between || (self.looked_at && self.may_restart()),
+            false => self.looked_at && state.load == LoadState::NotFound,
+        }
+    }
+
+    /// Whether systemd must be asked for more: a run whose cgroup is not known, a unit that has appeared, or one that has just
+    /// ended. The last goes through `failed` on its way to `auto-restart`, and says both.
+    pub(super) fn wants_a_look(&self, told: Option<&UnitState>) -> bool {
+        match self.state.active.is_down() {
+            true => self.may_restart() && told.is_some_and(|told| !told.active.is_down()),
+            false => self.is_homeless() || self.state.load != LoadState::Loaded,
+        }
+    }
+
+    /// It runs, and where is not known.
+    pub(super) fn is_homeless(&self) -> bool {
+        let state = &self.state;
+        !state.active.is_down() && state.cgroup_path.is_empty() && state.unit.as_str().ends_with(".service")
+    }
+
+    fn may_restart(&self) -> bool {
+        self.state.restart != RestartOn::No && self.state.job.is_none()
     }
 
     /// Where a run whose cgroup is not known is likely to live, and the cgroup that was there before.
     pub(super) fn likely_home(&self) -> Option<(String, Option<CgroupId>)> {
-        (self.state.load == LoadState::Loaded).then(|| self.home.clone())?
+        (self.is_homeless() && self.state.load == LoadState::Loaded).then(|| self.home.clone())?
     }
 
     /// The new incarnation was found where the last one lived.

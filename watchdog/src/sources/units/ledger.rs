@@ -151,7 +151,7 @@ impl Ledger {
             if !complete || !kept.known {
                 continue; // half of a change is told to nobody
             }
-            if kept.wants_a_look() {
+            if kept.wants_a_look(self.told.get(&unit)) {
                 match kept.likely_home() {
                     Some((path, before)) => {
                         self.asks.push_back(Ask::Home { unit: unit.clone(), path, before });
@@ -168,7 +168,7 @@ impl Ledger {
 
     /// A new incarnation was found where the last one lived.
     pub(super) fn housed(&mut self, now: Mono, unit: &Unit, path: &str, cgroup: CgroupId) {
-        if let Some(kept) = self.kept.get_mut(unit).filter(|kept| kept.wants_a_look()) {
+        if let Some(kept) = self.kept.get_mut(unit).filter(|kept| kept.is_homeless()) {
             kept.housed(path, cgroup);
             self.tell(now, unit);
         }
@@ -218,7 +218,7 @@ impl Ledger {
     /// systemd would not say anything about a unit. What waits for it waits no longer.
     pub(super) fn refused(&mut self, unit: &Unit) {
         if let Some(kept) = self.kept.get_mut(unit) {
-            kept.known = true;
+            (kept.known, kept.looked_at) = (true, false);
         }
     }
 
@@ -249,8 +249,7 @@ impl Ledger {
         let concerned = |(other, kept): &(&Unit, &Kept)| {
             self.watched.contains(*other)
                 && kept.known
-                && !kept.has_appeared()
-                && !kept.is_between(self.told.get(*other))
+                && !kept.is_passing(self.told.get(*other))
                 && (*other == unit || kept.sockets.contains(unit))
         };
         let states: Vec<UnitState> =

@@ -38,6 +38,8 @@ pub(super) struct Task {
     /// What was asked, by the serial of the call.
     asked: BTreeMap<u32, Ask>,
     last_way: Option<Way>,
+    /// A reader has waited in vain, and nothing has come since.
+    silent: bool,
 }
 
 struct Waiting {
@@ -69,6 +71,7 @@ impl Task {
             next_reader: 0,
             asked: BTreeMap::new(),
             last_way: None,
+            silent: false,
         }
     }
 
@@ -118,6 +121,7 @@ impl Task {
             self.ledger.sign(clock::now(), Saw::Loss(loss));
         }
         self.last_way = Some(connection.way());
+        self.silent = false;
         self.ledger.connected();
         self.readers.iter().for_each(|(reader, waiting)| self.ledger.read(&waiting.unit, *reader));
         self.publisher.publish(Some(connection.clone()));
@@ -134,6 +138,7 @@ impl Task {
                 biased;
                 message = messages.next() => match message {
                     Some(Ok(message)) => {
+                        self.heed_silence(&connection, false);
                         if let Some(Signal::Restarted) = self.hear(&connection, &message) {
                             break Ok(());
                         }
@@ -144,7 +149,10 @@ impl Task {
                     break Err(over);
                 },
                 () = at(held) => {}
-                () = at(due) => self.dismiss_readers(),
+                () = at(due) => {
+                    self.dismiss_readers();
+                    self.heed_silence(&connection, true);
+                }
             }
         };
         self.publisher.publish(None);
@@ -257,6 +265,15 @@ impl Task {
         for (_, waiting) in self.readers.extract_if(.., |_, waiting| waiting.until <= now) {
             let error = Error::NoReply { about: waiting.unit.to_string(), after: PATIENCE };
             let _ = waiting.answer.send(Err(error)); // the reader may have gone
+        }
+    }
+
+    /// A PID 1 that has crashed keeps its connections, and never answers again.
+    fn heed_silence(&mut self, connection: &Connection, silent: bool) {
+        if self.silent != silent {
+            self.silent = silent;
+            let why = if silent { "systemd does not answer" } else { connection.way().name() };
+            self.ledger.sign(clock::now(), Saw::Working { works: !silent, why: why.into() });
         }
     }
 
