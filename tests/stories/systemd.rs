@@ -76,6 +76,26 @@ fn a_stop_of_a_failed_unit_is_heard_of() -> Result<()> {
 }
 
 #[test]
+fn a_unit_that_systemd_restarts_by_itself_is_never_told_as_failed() -> Result<()> {
+    play(|lab| {
+        lab.unit(
+            "again.service",
+            "[Service]\nExecStart=/bin/sleep infinity\nRestart=always\nRestartSec=100ms\n",
+        )?;
+        lab.start("again.service")?;
+        let mut puppet = Puppet::new(lab, PRIVATE, &["again.service"])?;
+        let old = puppet.sign(|saw| saw["unit"]["active"] == "active")?["saw"]["unit"]["incarnation"].clone();
+        lab.kill_main(Signal::KILL, "again.service")?;
+        let waits = puppet.sign(|saw| saw["unit"]["sub"] == "auto-restart")?;
+        ensure!(waits["saw"]["unit"]["main_ended"]["signal"]["signal"] == 9, "{waits}");
+        puppet.sign(|saw| saw["unit"]["active"] == "active" && saw["unit"]["incarnation"] != old)?;
+        let failed = puppet.heard.iter().find(|line| line["sign"]["saw"]["unit"]["active"] == "failed");
+        ensure!(failed.is_none(), "{failed:?}");
+        Ok(())
+    })
+}
+
+#[test]
 fn after_a_reexec_of_systemd_everything_is_told_again_by_either_way() -> Result<()> {
     play(|lab| {
         lab.unit("quick.service", QUICK)?;
