@@ -177,7 +177,11 @@ impl Beat {
         let Some(round) = &mut self.round else { return Told::Open };
         let Some(asked) = round.asked.remove(&id) else { return Told::Open };
         match verdict {
-            Verdict::Alive if asked < round.doubted => Told::Open, // a later ask is on its way
+            Verdict::Alive if asked < round.doubted => {
+                // those on their way may be too few now to say that it is dead
+                round.next = round.next.or(round.asked.is_empty().then_some(now));
+                Told::Open
+            }
             Verdict::Alive => {
                 self.round = None;
                 self.alive_at = Some(now);
@@ -203,7 +207,12 @@ impl Beat {
                         self.known(Verdict::Dead);
                         Told::Dead
                     }
-                    Kind::Confirm => Told::Open, // the next ask has its time already
+                    Kind::Confirm => {
+                        // else the next one is on its way, or has its time
+                        let next = round.asked.is_empty().then_some(now + self.pulse.retry_after);
+                        round.next = round.next.or(next);
+                        Told::Open
+                    }
                 }
             }
             Verdict::Unknown => {

@@ -302,4 +302,8 @@ impl Ids {
         self.order += 1;
         OrderId(self.order)
     }
+
+    fn last(&self) -> OrderId {
+        OrderId(self.order)
+    }
 }

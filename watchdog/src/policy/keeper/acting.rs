@@ -44,8 +44,8 @@ pub(super) struct Acting {
     pub(super) job: Option<u32>,
     /// The incarnation that is to end.
     old: Option<Incarnation>,
-    /// When the reply with its number came.
-    replied: Mono,
+    /// The last order before the reply with its number: what was looked up since has seen the job.
+    replied: OrderId,
     /// Jobs seen before ours was known.
     unsorted: Vec<Seen>,
     phase: Phase,
@@ -98,7 +98,7 @@ impl Acting {
             since: now,
             job: None,
             old: unit.and_then(|unit| unit.incarnation),
-            replied: now,
+            replied: order,
             unsorted: Vec::new(),
             phase,
             stop_timeout,
@@ -131,6 +131,11 @@ impl Acting {
             // a start that hangs is told, and holds nobody else any more
             (Plan::Restart, Phase::Starting { deadline, told }) => (!told).then_some(*deadline),
         }
+    }
+
+    /// The old incarnation is gone.
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Starting { .. })
     }
 
     fn see(&mut self, seen: Seen) {
@@ -166,12 +171,15 @@ impl Keeper {
             Result::Queued { job } if current => {
                 self.step(outcome.requested, "requested");
                 self.step(outcome.at, told);
-                self.queued(desk, *job, outcome.at);
+                self.queued(desk, *job);
             }
             Result::Queued { job } => {
                 // a reply that we had given up waiting for: the job counts, though nobody follows it
                 self.step(outcome.at, told);
-                if !self.own_jobs.contains(job) {
+                let late = std::mem::take(&mut self.abandoned) == Some(outcome.order);
+                if late && self.last_stop.is_some_and(|stop| stop < *job) {
+                    self.take_back(desk);
+                } else if !self.own_jobs.contains(job) {
                     self.foreign.entry(*job).or_insert(None);
                     self.look(desk, super::Question::Unit);
                 }
@@ -190,10 +198,10 @@ impl Keeper {
         }
     }
 
-    fn queued(&mut self, desk: &mut Desk<'_>, job: u32, at: Mono) {
+    fn queued(&mut self, desk: &mut Desk<'_>, job: u32) {
         let Stage::Acting(acting) = &mut self.stage else { return };
         acting.job = Some(job);
-        acting.replied = at;
+        acting.replied = desk.ids.last();
         let unsorted = std::mem::take(&mut acting.unsorted);
         self.own_jobs.push_back(job);
         if self.own_jobs.len() > OWN_JOBS {
@@ -273,9 +281,9 @@ impl Keeper {
     }
 
     /// The unit was read while our job was on its way; without our job, the word that it is over was lost.
-    pub(super) fn acting_read(&mut self, desk: &mut Desk<'_>, at: Mono, job: Option<u32>) {
+    pub(super) fn acting_read(&mut self, desk: &mut Desk<'_>, look: OrderId, job: Option<u32>) {
         let Stage::Acting(acting) = &self.stage else { return };
-        if acting.job.is_none() || acting.job == job || at < acting.replied {
+        if acting.job.is_none() || acting.job == job || look <= acting.replied {
             return;
         }
         self.stopped |= acting.undone;
@@ -384,12 +392,18 @@ impl Keeper {
         let others: Vec<&Seen> = others.collect();
         self.foreign
             .extend(others.iter().filter(|seen| seen.over.is_none()).map(|seen| (seen.id, seen.kind)));
+        if others.iter().any(|seen| seen.id > ours && self.is_stop(seen)) {
+            self.stopped_by_other(desk); // it ended our job, whatever the word on that says
+            return;
+        }
         // numbers grow: a stop that was over before our start was queued came before it, and the operator wins
         if others.iter().any(|seen| seen.id < ours && self.is_stop(seen)) {
             self.crossed(desk);
         }
         let over = unsorted.iter().find(|seen| seen.id == ours).and_then(|seen| seen.over);
-        if let Some((result, active)) = over {
+        if let Some((result, then)) = over {
+            // the unit may have gone on since
+            let active = self.unit.as_ref().map_or(then, |unit| unit.active);
             self.finished(desk, result, active);
         }
     }
@@ -399,18 +413,22 @@ impl Keeper {
         let Stage::Acting(acting) = &self.stage else { return };
         let (plan, undone) = (acting.plan, acting.undone);
         self.stopped = true;
-        if undone || plan == Plan::Restart {
-            return;
+        if !undone && plan == Plan::Start {
+            self.take_back(desk);
         }
+    }
+
+    /// Orders what ends our start. It is a stop, whose own end is waited for.
+    fn take_back(&mut self, desk: &mut Desk<'_>) {
         let incident = self.open(desk, desk.now);
-        self.step(desk.now, "an operator's stop crossed this start: it is taken back");
+        let rule = "an operator's stop crossed this start: it is taken back";
+        self.step(desk.now, rule);
         let order = self.order(desk, incident, Action::Undo);
-        if let Stage::Acting(acting) = &mut self.stage {
-            acting.undone = true;
-            acting.order = order;
-            acting.job = None;
-            acting.since = desk.now;
-        }
+        let mut acting =
+            Acting::new(desk.now, order, Plan::Start, rule.to_owned(), self.unit.as_ref(), &self.guard);
+        acting.undone = true;
+        self.quiet_beats();
+        self.stage = Stage::Acting(acting);
     }
 
     /// A job that was not ours and left the unit down. A unit of Type=oneshot is down after its start too.
@@ -492,6 +510,18 @@ impl Keeper {
 
     /// What became of our job is not known: the unit is read, and judged as it is.
     fn lost_touch(&mut self, desk: &mut Desk<'_>) {
+        if let Stage::Acting(acting) = &mut self.stage {
+            let unsorted = std::mem::take(&mut acting.unsorted);
+            let unheard = acting.job.is_none();
+            if unheard && !acting.undone {
+                self.abandoned = Some(acting.order);
+            }
+            self.unheard = unheard.then_some(acting.order);
+            let stop = unsorted.iter().filter(|seen| self.is_stop(seen)).map(|seen| seen.id).max();
+            self.stopped |= stop.is_some();
+            self.last_stop = stop.or(self.last_stop);
+            self.foreign.extend(unsorted.iter().filter(|s| s.over.is_none()).map(|s| (s.id, s.kind)));
+        }
         self.ending(desk.now);
         self.look(desk, super::Question::Unit);
     }

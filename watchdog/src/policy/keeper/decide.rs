@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Desk, Hold, Holding, Keeper, Kind, Plan, Stage, acting::Acting, words};
+use super::{Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, words};
 use crate::{
     model::{Action, Decision, FileState, Holder, IncidentEnd, LoadState, Mono, OrderId, Question},
     policy::{settings::Dependency, tries::Room},
@@ -88,7 +88,7 @@ impl Keeper {
         let order = self.order(desk, incident, action);
         self.quiet_beats();
         self.owed = true;
-        self.port_held_by = None;
+        (self.port_held_by, self.abandoned, self.last_stop) = (None, None, None);
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
 
@@ -156,11 +156,11 @@ impl Keeper {
             self.wait_on(desk, still, until);
             return;
         }
-        // what it needed was sick: it may be well itself now
-        let depended = matches!(hold, Hold::Dependency { .. });
+        // what it needed was sick: it may be well itself now; and a new incident needs a verdict of its own
+        let stale = matches!(hold, Hold::Dependency { .. }) || self.incident.is_none();
         match plan {
             Plan::Start => self.decide(desk, plan, rule),
-            Plan::Restart if desk.now.since(known) < FRESH && !depended => self.decide(desk, plan, rule),
+            Plan::Restart if desk.now.since(known) < FRESH && !stale => self.decide(desk, plan, rule),
             Plan::Restart => {
                 self.open(desk, desk.now);
                 self.step(desk.now, "asked again before anything is done");
@@ -168,6 +168,7 @@ impl Keeper {
                 self.quiet_beats();
                 self.begin(desk.now, Kind::Confirm);
                 desk.ask.extend(self.leans_on());
+                self.calm(desk, NO_HEARTBEAT.to_owned());
             }
         }
     }

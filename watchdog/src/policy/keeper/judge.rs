@@ -1,6 +1,8 @@
 //! What a state of the unit, or a job on it, means for the service.
 
-use super::{Decision, Desk, Hold, IncidentEnd, Keeper, Kind, Plan, REAP, Stage, UnitState, words};
+use super::{
+    Decision, Desk, Hold, IncidentEnd, Keeper, Kind, NO_HEARTBEAT, Plan, REAP, Stage, UnitState, words,
+};
 use crate::{
     model::{ActiveState, Job, JobKind, JobStep, LoadState},
     policy::cause::{self, Class},
@@ -49,6 +51,7 @@ impl Keeper {
             JobStep::Removed { result, active } => {
                 let kind = self.foreign.remove(&job.id).flatten();
                 if self.stops(kind, result, active) && !self.own_jobs.contains(&job.id) {
+                    self.last_stop = Some(job.id);
                     self.stopped_by_other(desk);
                 } else if let Some(unit) = &mut self.unit {
                     unit.active = active;
@@ -81,7 +84,7 @@ impl Keeper {
     pub(super) fn stand_down(&mut self, desk: &mut Desk<'_>, why: String) {
         self.quiet_beats();
         self.stage = Stage::Down;
-        (self.owed, self.other_hand) = (false, false);
+        (self.owed, self.other_hand, self.unheard) = (false, false, None);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);
@@ -93,7 +96,7 @@ impl Keeper {
 
     /// Decides anew from what is known of the unit, unless a job of ours is on its way.
     pub(super) fn judge(&mut self, desk: &mut Desk<'_>) {
-        if self.is_acting() {
+        if self.is_acting() || self.unheard.is_some() {
             return;
         }
         let Some(unit) = &self.unit else { return };
@@ -145,7 +148,7 @@ impl Keeper {
                 self.stage = Stage::Up;
                 self.exit = None;
                 self.begin(desk.now, Kind::Confirm);
-                self.calm(desk, "systemd holds the unit for active (it has no heartbeat)".to_owned());
+                self.calm(desk, NO_HEARTBEAT.to_owned());
             }
             Stage::Down | Stage::Checking { .. } => self.prove(desk),
             Stage::Holding(holding) if holding.plan == Plan::Start => self.prove(desk),
@@ -286,12 +289,13 @@ impl Keeper {
     /// It runs; a good heartbeat proves it.
     pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
         (self.stopped, self.owed) = (false, false);
+        (self.exit, self.unheard) = (None, None);
         self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
         self.quiet_beats();
         if self.has_heartbeat() {
             self.begin(desk.now, Kind::Probe);
         } else {
-            self.recovered(desk, "the unit is active (it has no heartbeat)".to_owned());
+            self.recovered(desk, NO_HEARTBEAT.to_owned());
         }
     }
 

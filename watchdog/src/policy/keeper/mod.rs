@@ -33,6 +33,9 @@ const REAP: Duration = Duration::from_millis(100);
 /// The longest pause between two looks at a unit that is on its way somewhere.
 const LOOK_LONGEST: Duration = Duration::from_secs(30);
 
+/// Why it counts as well where nothing can be asked.
+const NO_HEARTBEAT: &str = "the unit is active (it has no heartbeat)";
+
 /// What a keeper works with during one step.
 pub(super) struct Desk<'a> {
     pub(super) now: Mono,
@@ -81,6 +84,12 @@ pub(super) struct Keeper {
     pause: Option<Pause>,
     /// Jobs on the unit that are not ours, and what they do where that is known.
     foreign: BTreeMap<u32, Option<JobKind>>,
+    /// A request that was not answered in time: its reply may come yet.
+    abandoned: Option<OrderId>,
+    /// What became of this request shows only in a read after it; nothing is decided before.
+    unheard: Option<OrderId>,
+    /// The last stop by another hand since our last request.
+    last_stop: Option<u32>,
     /// Our own last jobs: what is said of them late is not a foreign job.
     own_jobs: VecDeque<u32>,
     /// The run that is judged.
@@ -167,6 +176,9 @@ impl Keeper {
             owed: false,
             pause: None,
             foreign: BTreeMap::new(),
+            abandoned: None,
+            unheard: None,
+            last_stop: None,
             own_jobs: VecDeque::new(),
             incarnation: None,
             cgroup: None,
@@ -190,7 +202,10 @@ impl Keeper {
         self.beats = beats.map(|pulse| Beat::new(pulse.clone(), now, desk.seed)).collect();
         self.warned.clear();
         match &self.stage {
-            Stage::Up => self.begin(now, Kind::Confirm),
+            Stage::Up => {
+                self.begin(now, Kind::Confirm);
+                self.calm(desk, NO_HEARTBEAT.to_owned());
+            }
             Stage::Proving { .. } => self.prove(desk),
             Stage::Holding(holding) if holding.plan == Plan::Restart => self.begin(now, Kind::Linger),
             Stage::New
@@ -248,7 +263,8 @@ impl Keeper {
                 // read after every signal before it: a job that is not there is over, though the word of it was lost
                 let job = state.job.map(|job| job.id);
                 self.foreign.retain(|foreign, _| Some(*foreign) == job);
-                self.acting_read(desk, fact.at, job);
+                self.acting_read(desk, fact.order, job);
+                self.unheard = self.unheard.filter(|request| *request > fact.order);
                 self.unit(desk, *state);
             }
             Known::Holders(holders) => self.holders(desk, fact.order, &holders),
@@ -370,7 +386,14 @@ impl Keeper {
         let told = words::main_exit(&exit, sent.as_ref());
         match &self.stage {
             Stage::New | Stage::Down => return,
-            Stage::Acting(_) | Stage::Checking { .. } => {
+            Stage::Acting(acting) => {
+                if acting.is_starting() {
+                    self.exit = Some((exit, sent));
+                }
+                self.step(at, told);
+                return;
+            }
+            Stage::Checking { .. } => {
                 self.step(at, told);
                 return;
             }

@@ -5,6 +5,7 @@ mod ends;
 mod heartbeats;
 mod holds;
 mod jobs;
+mod random;
 
 use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 

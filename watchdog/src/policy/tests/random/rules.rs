@@ -1,0 +1,214 @@
+//! What must be true after every step, whatever comes in whatever order.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::super::super::{Input, Policy, Settings};
+use crate::model::*;
+
+/// What the policy was told and has ordered, as far as the rules go by it.
+pub(super) struct Rules {
+    units: BTreeMap<Unit, Known>,
+    /// Restarts and starts that were not refused.
+    restarts: Vec<(Mono, Service, OrderId)>,
+    /// Incidents that cost an action and have not ended.
+    pub(super) open: BTreeMap<IncidentId, Mono>,
+}
+
+#[derive(Default)]
+struct Known {
+    state: Option<UnitState>,
+    /// The run that an order must name.
+    run: Option<Incarnation>,
+    /// An operator's stop is done, and nothing has started it since.
+    stop_stands: bool,
+    /// Jobs that the policy asked for.
+    own: BTreeSet<u32>,
+    over: BTreeSet<u32>,
+    /// The order on its way, and its job where it is known.
+    acting: Option<(OrderId, Mono, Option<u32>)>,
+    /// Failed heartbeats in this incident.
+    deads: u32,
+    ended: bool,
+    paused: Option<Mono>,
+}
+
+impl Rules {
+    pub(super) fn new(units: impl Iterator<Item = Unit>) -> Rules {
+        let units = units.map(|unit| (unit, Known::default())).collect();
+        Rules { units, restarts: vec![], open: BTreeMap::new() }
+    }
+
+    /// What is about to be told to the policy.
+    pub(super) fn told(&mut self, now: Mono, input: &Input) {
+        match input {
+            Input::Unit(state) => self.state(state),
+            Input::Job(job) => self.job(job),
+            Input::Fact(Fact { known: crate::model::Known::Unit(state), .. }) => self.state(state),
+            Input::Suspicion(Suspicion { service, why: Why::MainExit { .. }, .. }) => {
+                self.of(service).ended = true;
+            }
+            Input::Answer(answer) => {
+                let known = self.of(&answer.service);
+                known.deads += u32::from(answer.verdict == Verdict::Dead);
+            }
+            Input::Outcome(outcome) => self.outcome(outcome),
+            Input::Command(Command::Pause { service, pause }) => {
+                self.of(service).paused = Some(pause.until);
+            }
+            Input::Command(Command::Resume { service }) => self.of(service).paused = None,
+            Input::Suspicion(_)
+            | Input::Fact(_)
+            | Input::Fronts { .. }
+            | Input::Command(Command::Reload { .. })
+            | Input::Settings(_)
+            | Input::Wake => {}
+        }
+        for known in self.units.values_mut() {
+            if known.paused.is_some_and(|until| until <= now) {
+                known.paused = None;
+            }
+        }
+    }
+
+    /// What the policy ordered upon it.
+    pub(super) fn ordered(&mut self, now: Mono, settings: &Settings, orders: &[Order]) {
+        for order in orders {
+            match order {
+                Order::Act(act) => self.act(now, settings, act),
+                Order::Tell(tell) => {
+                    let Decision::End(_) = &tell.decision else { continue };
+                    if let Some(incident) = tell.incident {
+                        self.open.remove(&incident);
+                    }
+                    let known = self.of(&tell.service);
+                    known.deads = 0;
+                    known.ended = known.state.as_ref().is_some_and(|state| !state.active.is_up());
+                }
+                Order::Ask(_) | Order::Look(_) => {}
+            }
+        }
+    }
+
+    /// It moves by itself where it must, and never in a circle.
+    pub(super) fn settled(&self, now: Mono, policy: &Policy) {
+        for (service, keeper) in &policy.keepers {
+            let wake = keeper.wake_at();
+            assert!(wake.is_none_or(|at| at > now), "{service} wants to be woken at {wake:?}, now is {now}");
+            let stage = keeper.stage();
+            let rests = ["not seen yet", "down", "stopped", "absent", "waits for a client"].contains(&stage);
+            let asked = !keeper.guard.heartbeats.is_empty();
+            let ends = rests || (stage == "up" && !asked) || wake.is_some();
+            assert!(ends, "{service} is {stage} and nothing wakes it");
+        }
+    }
+
+    /// No window of time holds more restarts than its budget.
+    pub(super) fn budgets(&self, settings: &Settings) {
+        let within = |mine: &[Mono], most: u32, within: Duration, whose: &str| {
+            for (at, first) in mine.iter().enumerate() {
+                let window = mine[at..].iter().take_while(|then| then.since(*first) < within).count();
+                assert!(window <= most as usize, "{whose}: {window} restarts within {within:?} of {first}");
+            }
+        };
+        for (service, guard) in &settings.services {
+            let mine: Vec<Mono> = self.restarts.iter().filter(|r| r.1 == *service).map(|r| r.0).collect();
+            within(&mine, guard.burst, guard.within, service.as_str());
+        }
+        let all: Vec<Mono> = self.restarts.iter().map(|r| r.0).collect();
+        within(&all, settings.host.restarts, settings.host.within, "the host");
+    }
+
+    fn of(&mut self, service: &Service) -> &mut Known {
+        let unit: Unit = format!("{service}.service").parse().unwrap();
+        self.units.get_mut(&unit).expect("a unit of this host")
+    }
+
+    fn state(&mut self, state: &UnitState) {
+        let known = self.units.get_mut(&state.unit).expect("a unit of this host");
+        let runs = state.active.is_up() || state.active == ActiveState::Activating;
+        if runs && known.state.is_some() && state.incarnation != known.run {
+            known.stop_stands = false;
+        }
+        if runs || known.state.is_none() {
+            known.run = state.incarnation;
+        }
+        known.ended |= !state.active.is_up();
+        known.state = Some(state.clone());
+    }
+
+    fn job(&mut self, job: &Job) {
+        let known = self.units.get_mut(&job.unit).expect("a unit of this host");
+        let JobStep::Removed { result, active } = job.step else { return };
+        known.over.insert(job.id);
+        let acting = known.acting.and_then(|(_, _, job)| job);
+        if acting == Some(job.id) {
+            known.acting = None;
+        }
+        // a stop of ours (Undo) stands as well; what a reply has yet to tell is ours is judged then
+        let maybe_ours = known.acting.is_some_and(|(_, _, job)| job.is_none());
+        if result == JobResult::Done && active.is_down() && !known.own.contains(&job.id) && !maybe_ours {
+            known.stop_stands = true;
+        }
+        if let Some(state) = &mut known.state {
+            state.active = active;
+        }
+    }
+
+    fn outcome(&mut self, outcome: &Outcome) {
+        let known = self.of(&outcome.service);
+        let current = known.acting.filter(|(order, _, _)| *order == outcome.order);
+        match &outcome.result {
+            Result::Queued { job } => {
+                known.own.insert(*job);
+                if let Some((order, at, _)) = current {
+                    known.acting = (!known.over.contains(job)).then_some((order, at, Some(*job)));
+                }
+            }
+            Result::Refused { .. } => {
+                known.acting = known.acting.filter(|_| current.is_none());
+                self.restarts.retain(|(_, _, order)| *order != outcome.order);
+            }
+            Result::NoReply { .. } => known.acting = known.acting.filter(|_| current.is_none()),
+            Result::Done | Result::Nothing => {}
+        }
+    }
+
+    fn act(&mut self, now: Mono, settings: &Settings, act: &Act) {
+        let failures = settings.services[&act.service].heartbeats.iter().map(|pulse| pulse.failures).min();
+        let known = self.of(&act.service);
+        assert_eq!(act.incarnation, known.run, "an order for another incarnation: {act:?}");
+        let state = known.state.as_ref().expect("nothing is done to a unit that was never seen");
+        let hands_off = settings.host.observe || known.paused.is_some();
+        assert!(!hands_off || act.action == Action::Undo, "done in a pause: {act:?}");
+        match act.action {
+            Action::Restart { .. } => {
+                assert!(
+                    known.deads >= failures.unwrap_or(1),
+                    "a restart without a failed heartbeat: {act:?}"
+                );
+            }
+            Action::Start { .. } => {
+                assert!(known.ended, "a start without an end: {act:?}");
+                assert!(!state.active.is_up(), "a start of a unit that is up: {act:?}");
+            }
+            Action::Undo => {
+                self.open.insert(act.incident, now);
+                return;
+            }
+            Action::Kill | Action::Cancel { .. } => {
+                assert!(self.open.contains_key(&act.incident), "beside an incident: {act:?}");
+                return;
+            }
+        }
+        assert!(!known.stop_stands, "against an operator's stop: {act:?}");
+        let waiting = known.acting.filter(|(_, at, _)| now.since(*at) < Duration::from_secs(30));
+        let second = waiting.or(known.acting.filter(|(_, _, job)| job.is_some()));
+        assert!(second.is_none(), "a second order at once: {act:?} beside {second:?}");
+        known.acting = Some((act.id, now, None));
+        self.restarts.push((now, act.service.clone(), act.id));
+        self.open.insert(act.incident, now);
+    }
+}
