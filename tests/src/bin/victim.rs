@@ -1,4 +1,4 @@
-//! A server that fails on demand: `victim PORT`, or `victim orphan PORT PIDFILE`.
+//! A server that fails on demand: `victim [ADDRESS:]PORT`, or `victim orphan PORT PIDFILE`.
 //!
 //! It answers `It works!`, and obeys requests for its own harm, which a new process has forgotten:
 //! `/exit/N` ends with that code, `/abort` by SIGABRT, `/close` closes the listener and lives on, `/mode/MODE` changes what is
@@ -60,9 +60,10 @@ type Mode = Arc<Mutex<String>>;
 
 fn serve(port: &str) -> ExitCode {
     let began = Instant::now();
+    let address = if port.contains(':') { port.to_owned() } else { format!("127.0.0.1:{port}") };
     let lasting = fs::read_to_string(format!("/etc/victim/{port}")).unwrap_or_default();
     let mode: Mode = Arc::new(Mutex::new(lasting.trim().to_owned()));
-    let Ok(listener) = TcpListener::bind(format!("127.0.0.1:{port}")) else { return ExitCode::from(98) };
+    let Ok(listener) = TcpListener::bind(address) else { return ExitCode::from(98) };
     loop {
         if now(&mode) == "deaf" {
             thread::park();

@@ -1,0 +1,56 @@
+//! SIGHUP: a faulty file keeps the old configuration in force and says so; budgets live on.
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+
+use crate::stage::{SOON, is_alive, play, recovered, restarts, victim};
+
+#[test]
+fn c19_a_faulty_reload_keeps_the_old_configuration_and_the_budget() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let good = victim("victim", 7000) + "[service.victim.restart]\nburst = 1\n";
+        let watchdog = lab.guard(&good, &["victim"])?;
+        let old = lab.main_pid("victim.service")?;
+        lab.kill_main(Signal::KILL, "victim.service")?;
+        lab.until_replaced("victim.service", old, SOON)?;
+        recovered(&watchdog, "victim", 1, SOON)?;
+
+        lab.configure("[service.victim]\nunit = \"victim.service\"\nunti = 3\n")?;
+        watchdog.signal(Signal::HUP)?;
+        lab.until(SOON, || {
+            ensure!(watchdog.stream().log().contains("unti"), "it did not say what is wrong");
+            Ok(())
+        })?;
+        lab.kill_main(Signal::KILL, "victim.service")?;
+        watchdog
+            .wait_for("quarantine: the budget of one is spent", SOON, |e| e.is("quarantined", "victim"))?;
+        assert_eq!(restarts(&watchdog, "victim").len(), 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn c19_a_good_reload_watches_what_is_new_and_keeps_the_budget() -> Result<()> {
+    play(|lab| {
+        lab.victim("one", 7001, "")?;
+        lab.victim("two", 7002, "")?;
+        let one = victim("one", 7001) + "[service.one.restart]\nburst = 1\n";
+        let watchdog = lab.guard(&one, &["one"])?;
+        let old = lab.main_pid("one.service")?;
+        lab.kill_main(Signal::KILL, "one.service")?;
+        lab.until_replaced("one.service", old, SOON)?;
+        recovered(&watchdog, "one", 1, SOON)?;
+
+        lab.configure(&(one + &victim("two", 7002)))?;
+        watchdog.signal(Signal::HUP)?;
+        watchdog.wait_for("the new service", SOON, |e| is_alive(e, "two"))?;
+        let old = lab.main_pid("two.service")?;
+        lab.kill_main(Signal::KILL, "two.service")?;
+        lab.until_replaced("two.service", old, SOON)?;
+        recovered(&watchdog, "two", 1, SOON)?;
+        lab.kill_main(Signal::KILL, "one.service")?;
+        watchdog.wait_for("quarantine: the budget of one is spent", SOON, |e| e.is("quarantined", "one"))?;
+        Ok(())
+    })
+}

@@ -1,0 +1,27 @@
+//! A port that a process outside the unit holds: nothing is started beside it, and the holder is named.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+use crate::stage::{SOON, is_alert, not_restarted, play, recovered, victim};
+
+#[test]
+fn c8_a_port_held_from_outside_the_unit_means_no_second_copy() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        lab.kill_main(Signal::KILL, "victim.service")?;
+        lab.until_state("victim.service", "failed", SOON)?;
+        lab.victim("foreign", 7000, "")?;
+
+        let watchdog = lab.guard(&victim("victim", 7000), &[])?;
+        watchdog.wait_for("an alert", SOON, |e| is_alert(e, "victim", "foreign.service"))?;
+        not_restarted(&watchdog, "victim")?;
+        assert_eq!(lab.property("victim.service", "ActiveState")?, "failed");
+
+        lab.exec(&["systemctl", "stop", "foreign.service"])?;
+        recovered(&watchdog, "victim", 1, Duration::from_secs(45))?;
+        lab.until_state("victim.service", "active", SOON)
+    })
+}
