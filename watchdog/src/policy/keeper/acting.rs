@@ -366,6 +366,7 @@ impl Keeper {
             self.alert(desk, what.to_owned());
         }
         self.order(desk, incident, Action::Kill);
+        self.look(desk, super::Question::Unit); // it may have stopped, and the word of it may be lost
     }
 
     /// A start takes too long. Where nobody set a limit, it is only told.

@@ -181,8 +181,10 @@ fn a_stop_past_its_deadline_is_killed_in_each_phase_and_goes_on_to_the_start() {
             > 1201 unit deactivating sub=stop-sigterm job=3
               6.2s web: ALERT the stop took longer than 5s: what is left of the old incarnation is killed
               6.2s act web: Kill
+              6.2s look web: Unit
             > 6300 unit deactivating sub=stop-post job=3
               6.3s act web: Kill
+              6.3s look web: Unit
             > 6400 unit activating run=2 job=3
             > 6500 unit active run=2
             > 6500 job 3 done active

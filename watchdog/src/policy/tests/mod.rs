@@ -1,11 +1,14 @@
 //! Scripts of timed inputs against expected logs. A script line is `TIME WORDS`; TIME is in milliseconds. Between two lines the
 //! policy is woken whenever it wants to be.
 
+mod crossing;
 mod ends;
 mod heartbeats;
 mod holds;
 mod jobs;
+mod loops;
 mod random;
+mod waits;
 
 use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 
@@ -22,14 +25,7 @@ fn check(script: &str, expect: Expect) {
 fn check_with(change: impl FnOnce(&mut Settings), script: &str, expect: Expect) {
     let mut settings = settings(script.contains(" app "));
     change(&mut settings);
-    let mut world = World {
-        policy: Policy::new(Mono(0), settings, 7),
-        now: Mono(0),
-        asks: VecDeque::new(),
-        acts: VecDeque::new(),
-        looks: VecDeque::new(),
-        log: String::new(),
-    };
+    let mut world = World::new(settings);
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (time, words) = line.split_once(' ').expect("TIME WORDS");
         world.sleep_until(ms(time.parse().expect("milliseconds")));
@@ -96,6 +92,17 @@ struct World {
 }
 
 impl World {
+    fn new(settings: Settings) -> World {
+        World {
+            policy: Policy::new(Mono(0), settings, 7),
+            now: Mono(0),
+            asks: VecDeque::new(),
+            acts: VecDeque::new(),
+            looks: VecDeque::new(),
+            log: String::new(),
+        }
+    }
+
     fn sleep_until(&mut self, then: Mono) {
         assert!(then >= self.now, "a script goes forward");
         while let Some(at) = self.policy.wake_at().filter(|at| *at <= then) {
@@ -168,6 +175,7 @@ impl World {
                     "done" => JobResult::Done,
                     "failed" => JobResult::Failed,
                     "canceled" => JobResult::Canceled,
+                    "dependency" => JobResult::Dependency,
                     other => panic!("result {other}"),
                 };
                 self.job(service, id, JobStep::Removed { result, active: state(active) });
@@ -198,6 +206,7 @@ impl World {
             }
             ["resume"] => self.put(Input::Command(Command::Resume { service: name })),
             ["sleep"] => {}
+            ["sleep", ms] => self.sleep_until(self.now + Duration::from_millis(ms.parse().unwrap())),
             other => panic!("not a word of the script: {other:?}"),
         }
     }
@@ -317,6 +326,7 @@ fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
             Some(("main", code)) => unit.main_ended = Some(Cause::Code(code.parse().unwrap())),
             None if *word == "absent" => unit.load = LoadState::NotFound,
             None if *word == "disabled" => unit.file = FileState::Disabled,
+            None if *word == "oneshot" => unit.oneshot = true,
             None if *word == "socket" => unit.socket_activated = true,
             _ => panic!("word {word}"),
         }
