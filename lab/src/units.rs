@@ -45,9 +45,9 @@ impl Lab {
 
     /// Sends a signal to every process of a unit at once, behind systemd's back. Answers when, in microseconds of CLOCK_MONOTONIC.
     pub fn kill_all(&self, signal: Signal, unit: &str) -> Result<u64> {
-        let at = crate::net::mono_us();
         let pids = self.host_pids(unit)?;
         ensure!(!pids.is_empty(), "{unit} has no process to signal");
+        let at = crate::net::mono_us();
         for pid in pids {
             // A child may have ended since the list was read.
             let _gone_is_good = kill_process(pid, signal);
