@@ -2,8 +2,11 @@
 
 mod acting;
 mod asked;
+mod brief;
+mod deadlines;
 mod decide;
 mod judge;
+mod telling;
 mod words;
 
 use std::{
@@ -14,6 +17,7 @@ use std::{
 use serde::Serialize;
 
 use self::acting::Acting;
+pub(super) use self::brief::Brief;
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
@@ -48,23 +52,6 @@ pub(super) struct Desk<'a> {
     pub(super) units: &'a BTreeMap<Unit, UnitState>,
     /// Services whose heartbeat is wanted too, for this one stands behind them.
     pub(super) ask: BTreeSet<Service>,
-}
-
-/// What keepers know of each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Brief {
-    /// It is not up, or not known to be well.
-    pub(super) failing: bool,
-    /// A round of heartbeats is on its way.
-    pub(super) asking: bool,
-    /// When it last answered; `None` when it never did or has no heartbeat.
-    pub(super) alive_at: Option<Mono>,
-    /// It has heartbeats.
-    pub(super) asked: bool,
-    /// A living unit is being stopped (counted for its first seconds, until this) or started.
-    pub(super) restarting_until: Option<Mono>,
-    /// What it waits for, as it is failing.
-    pub(super) waits_for: Option<String>,
 }
 
 /// Keeps one service.
@@ -334,54 +321,6 @@ impl Keeper {
         beats.chain(stage).chain(self.pause.as_ref().map(|pause| pause.until)).min()
     }
 
-    pub(super) fn brief(&self, now: Mono) -> Brief {
-        let failing = match &self.stage {
-            Stage::New | Stage::Up => {
-                self.incident.is_some() && self.beats.iter().any(|b| b.is_asking() && b.is_sick())
-            }
-            Stage::Proving { .. } => self.incident.is_some(),
-            Stage::Down => !self.unit.as_ref().is_some_and(|u| u.socket_activated),
-            Stage::Ending { .. } | Stage::Checking { .. } | Stage::Holding(_) | Stage::Acting(_) => true,
-        };
-        let restarting_until = match &self.stage {
-            Stage::Acting(acting) => acting.counts_until(now),
-            Stage::New
-            | Stage::Down
-            | Stage::Up
-            | Stage::Ending { .. }
-            | Stage::Checking { .. }
-            | Stage::Holding(_)
-            | Stage::Proving { .. } => None,
-        };
-        Brief {
-            failing,
-            asking: self.stage == Stage::Up && self.beats.iter().any(Beat::is_asking),
-            alive_at: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
-            asked: self.has_heartbeat(),
-            restarting_until,
-            waits_for: self.waits_for(),
-        }
-    }
-
-    pub(super) fn stage(&self) -> &'static str {
-        match &self.stage {
-            Stage::New => "not seen yet",
-            Stage::Down => match &self.unit {
-                Some(unit) if unit.socket_activated => "waits for a client",
-                Some(_) if self.stopped => "stopped",
-                Some(_) => "down",
-                None => "absent",
-            },
-            Stage::Up => "up",
-            Stage::Ending { .. } => "ending",
-            Stage::Checking { .. } => "checking",
-            Stage::Holding(_) if self.tries.in_quarantine() => "quarantined",
-            Stage::Holding(_) => "holding",
-            Stage::Acting(_) => "restarting",
-            Stage::Proving { .. } => "proving",
-        }
-    }
-
     fn main_exit(&mut self, desk: &mut Desk<'_>, at: Mono, exit: Exit, sent: Option<SignalSent>) {
         let told = words::main_exit(&exit, sent.as_ref());
         match &self.stage {
@@ -417,7 +356,7 @@ impl Keeper {
         self.quiet_beats();
         if !matches!(self.stage, Stage::Ending { .. }) {
             let run = match &self.stage {
-                Stage::Acting(acting) => acting.old(), // a later one has to prove itself
+                Stage::Acting(acting) => acting.old, // a later one has to prove itself
                 Stage::New
                 | Stage::Down
                 | Stage::Up
@@ -437,54 +376,5 @@ impl Keeper {
 
     fn is_acting(&self) -> bool {
         matches!(self.stage, Stage::Acting(_))
-    }
-
-    fn open(&mut self, desk: &mut Desk<'_>, at: Mono) -> IncidentId {
-        let ids = &mut *desk.ids;
-        let incident = self.incident.get_or_insert_with(|| {
-            ids.incident += 1;
-            Incident::new(IncidentId { run: ids.run, number: ids.incident }, at)
-        });
-        incident.id
-    }
-
-    fn step(&mut self, at: Mono, what: impl Into<String>) {
-        if let Some(incident) = &mut self.incident {
-            incident.step(at, what);
-        }
-    }
-
-    fn end_incident(&mut self, desk: &mut Desk<'_>, end: IncidentEnd) {
-        if let Some(incident) = self.incident.take() {
-            let id = incident.id;
-            let story = Box::new(incident.end(desk.now, end));
-            self.tell(desk, Some(id), Decision::End(story));
-        }
-    }
-
-    fn alert(&mut self, desk: &mut Desk<'_>, what: String) {
-        let incident = self.incident.as_ref().map(|incident| incident.id);
-        self.tell(desk, incident, Decision::Alert { what });
-    }
-
-    fn tell(&mut self, desk: &mut Desk<'_>, incident: Option<IncidentId>, decision: Decision) {
-        if let (Some(open), Decision::Act { .. } | Decision::Hold { .. }) = (&mut self.incident, &decision) {
-            open.told = true;
-        }
-        desk.orders.push(Order::Tell(Tell {
-            service: self.service.clone(),
-            unit: self.guard.unit.clone(),
-            incarnation: self.incarnation,
-            incident,
-            at: desk.now,
-            decision,
-        }));
-    }
-
-    fn look(&self, desk: &mut Desk<'_>, question: Question) -> OrderId {
-        let id = desk.ids.order();
-        let (service, unit) = (self.service.clone(), self.guard.unit.clone());
-        desk.orders.push(Order::Look(Look { id, service, unit, question }));
-        id
     }
 }

@@ -1,0 +1,72 @@
+//! What others see of a service: other keepers, and people.
+
+use serde::Serialize;
+
+use super::{Beat, Keeper, Mono, Stage};
+
+/// What keepers know of each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(in crate::policy) struct Brief {
+    /// It is not up, or not known to be well.
+    pub(in crate::policy) failing: bool,
+    /// A round of heartbeats is on its way.
+    pub(in crate::policy) asking: bool,
+    /// When it last answered; `None` when it never did or has no heartbeat.
+    pub(in crate::policy) alive_at: Option<Mono>,
+    /// It has heartbeats.
+    pub(in crate::policy) asked: bool,
+    /// A living unit is being stopped (counted for its first seconds, until this) or started.
+    pub(in crate::policy) restarting_until: Option<Mono>,
+    /// What it waits for, as it is failing.
+    pub(in crate::policy) waits_for: Option<String>,
+}
+
+impl Keeper {
+    pub(in crate::policy) fn brief(&self, now: Mono) -> Brief {
+        let failing = match &self.stage {
+            Stage::New | Stage::Up => {
+                self.incident.is_some() && self.beats.iter().any(|b| b.is_asking() && b.is_sick())
+            }
+            Stage::Proving { .. } => self.incident.is_some(),
+            Stage::Down => !self.unit.as_ref().is_some_and(|u| u.socket_activated),
+            Stage::Ending { .. } | Stage::Checking { .. } | Stage::Holding(_) | Stage::Acting(_) => true,
+        };
+        let restarting_until = match &self.stage {
+            Stage::Acting(acting) => acting.counts_until(now),
+            Stage::New
+            | Stage::Down
+            | Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Checking { .. }
+            | Stage::Holding(_)
+            | Stage::Proving { .. } => None,
+        };
+        Brief {
+            failing,
+            asking: self.stage == Stage::Up && self.beats.iter().any(Beat::is_asking),
+            alive_at: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
+            asked: self.has_heartbeat(),
+            restarting_until,
+            waits_for: self.waits_for(),
+        }
+    }
+
+    pub(in crate::policy) fn stage(&self) -> &'static str {
+        match &self.stage {
+            Stage::New => "not seen yet",
+            Stage::Down => match &self.unit {
+                Some(unit) if unit.socket_activated => "waits for a client",
+                Some(_) if self.stopped => "stopped",
+                Some(_) => "down",
+                None => "absent",
+            },
+            Stage::Up => "up",
+            Stage::Ending { .. } => "ending",
+            Stage::Checking { .. } => "checking",
+            Stage::Holding(_) if self.tries.in_quarantine() => "quarantined",
+            Stage::Holding(_) => "holding",
+            Stage::Acting(_) => "restarting",
+            Stage::Proving { .. } => "proving",
+        }
+    }
+}
