@@ -124,7 +124,7 @@ impl Run {
                 return Exit::System;
             }
         };
-        tokio::spawn(probes.run(signs, watched));
+        let mut probes = tokio::spawn(probes.run(signs, watched));
         let mut engine = tokio::spawn(engine.run(asked));
         supervisor.ready();
         loop {
@@ -132,6 +132,17 @@ impl Run {
                 ended = &mut engine => {
                     complain(format_args!("the engine ended by itself ({ended:?}): please report this"));
                     return Exit::Software;
+                }
+                ended = &mut probes => {
+                    let why = match ended {
+                        Ok(Ok(())) => "they ended by themselves".to_owned(),
+                        Ok(Err(fault)) => fault.to_string(),
+                        Err(fault) => fault.to_string(),
+                    };
+                    complain(format_args!("the probes in the kernel are lost: {why}"));
+                    requests.send(Request::Stop).await.ok();
+                    engine.await.ok();
+                    return Exit::Unavailable; // never half a daemon: a supervisor starts a whole one
                 }
                 Some(()) = hang_up.recv() => {
                     supervisor.reloading();

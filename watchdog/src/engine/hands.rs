@@ -108,6 +108,17 @@ impl Hands {
         });
     }
 
+    /// A read comes by another way than the signs, and may be taken after a newer one: what it found was told as a sign before
+    /// it was answered, so the last sign is what is true.
+    pub(super) fn newest(&self, mut fact: Fact) -> Fact {
+        if let Known::Unit(state) = &mut fact.known
+            && let Some(told) = self.states.get(&state.unit)
+        {
+            told.clone_into(state);
+        }
+        fact
+    }
+
     pub(super) fn look(&mut self, look: Look, places: Vec<Place>) {
         let results = self.results.clone();
         match look.question {

@@ -1,14 +1,14 @@
 //! The one `select!` loop: owns the two pure rooms, carries out their orders, and hands all inputs and outputs to the stream.
 //!
-//! Invariants: one task owns all decisions, everything else sends it events over bounded channels; a sign is always taken
-//! before a result, so that a fact is judged after every signal that came before it; nothing here waits for a heartbeat, for
-//! systemd or for a reader of the stream. Between events it sleeps until the earlier of the two rooms' `wake_at`.
+//! Invariants: one task owns all decisions, everything else sends it events over bounded channels; signs come first, but a
+//! flood of them holds up neither results nor deadlines; nothing here waits for a heartbeat, for systemd or for a reader of
+//! the stream. Between events it sleeps until the earlier of the two rooms' `wake_at`.
 //! Deliberately absent: decisions.
 
 mod hands;
 mod settings;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -33,6 +33,8 @@ use crate::{
 pub const SIGNS: usize = 4096;
 /// How many results may wait: each belongs to an order, so there are never many.
 const RESULTS: usize = 1024;
+/// After so many signs in a row everything else has its turn.
+const IN_A_ROW: u32 = 64;
 /// Every unit is read again after this, should a signal have been lost without a trace.
 const RECONCILE: Duration = Duration::from_secs(300);
 
@@ -126,7 +128,15 @@ impl Engine {
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         self.watch.send_replace(self.suspicions.watch().clone());
         self.tell_state();
+        let mut in_a_row = 0;
         loop {
+            if in_a_row == IN_A_ROW {
+                in_a_row = 0;
+                match self.give_turns(&mut requests) {
+                    ControlFlow::Continue(()) => {}
+                    ControlFlow::Break(()) => break,
+                }
+            }
             if self.stream.gaps_said() > self.gaps {
                 self.gaps = self.stream.gaps_said();
                 self.tell_state(); // a replay may begin anew here
@@ -140,25 +150,52 @@ impl Engine {
             tokio::select! {
                 biased;
                 sign = self.signs.recv() => match sign {
-                    Some(sign) => self.sign(&sign),
+                    Some(sign) => {
+                        in_a_row += 1;
+                        self.sign(&sign);
+                        continue;
+                    }
                     None => break,
                 },
                 event = self.results.recv() => match event {
                     Some(event) => self.event(event),
                     None => break,
                 },
-                request = requests.recv() => match request {
-                    Some(Request::Reload(settings)) => self.reload(*settings),
-                    Some(Request::KeptOld { faults }) => self.reloaded(Some(faults)),
-                    Some(Request::Stop) | None => break,
+                request = requests.recv() => match self.request(request) {
+                    ControlFlow::Continue(()) => {}
+                    ControlFlow::Break(()) => break,
                 },
                 () = tokio::time::sleep_until(Instant::now() + pause) => self.wake(),
             }
+            in_a_row = 0;
         }
         let unwritten = self.stream.close(Duration::from_secs(2));
         if unwritten > 0 {
             tracing::warn!(unwritten, "records were not written: their readers are stuck");
         }
+    }
+
+    /// What has waited behind signs: results, requests, deadlines.
+    fn give_turns(&mut self, requests: &mut mpsc::Receiver<Request>) -> ControlFlow<()> {
+        while let Ok(event) = self.results.try_recv() {
+            self.event(event);
+        }
+        if let Ok(request) = requests.try_recv() {
+            self.request(Some(request))?;
+        }
+        if self.wake_at() <= clock::now() {
+            self.wake();
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn request(&mut self, request: Option<Request>) -> ControlFlow<()> {
+        match request {
+            Some(Request::Reload(settings)) => self.reload(*settings),
+            Some(Request::KeptOld { faults }) => self.reloaded(Some(faults)),
+            Some(Request::Stop) | None => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
     }
 
     fn wake_at(&self) -> Mono {
@@ -211,6 +248,7 @@ impl Engine {
                 self.decide(Input::Outcome(outcome));
             }
             Event::Fact(fact) => {
+                let fact = self.hands.newest(fact);
                 self.stream.write(&Record::from(&fact));
                 self.decide(Input::Fact(fact));
             }
