@@ -18,6 +18,7 @@ use crate::{
     sources::{ebpf::Probes, sock_diag::SockDiag, units::Units},
     stream::Stream,
     suspicion::Suspicions,
+    systemd::{self, Sockets, Way},
 };
 
 /// `watchdog run`.
@@ -71,7 +72,7 @@ impl Run {
             Exit::Configuration(faults.exit_code())
         })?;
         loaded.warnings.iter().for_each(complain);
-        loaded.checked_only.iter().for_each(complain);
+        loaded.checked_only.iter().for_each(|key| complain(format_args!("not yet in this version: {key}")));
         loaded.settings.policy.host.observe |= self.observe;
         Ok(loaded)
     }
@@ -102,10 +103,11 @@ impl Run {
             }
         };
         let wanted = settings.policy.services.values().map(|guard| guard.unit.clone()).collect();
-        let units = Units::start(wanted, signs.clone());
-        if let Err(fault) = units.link().connection("PID 1").await {
+        // a host without systemd is told so at once; one whose systemd comes back later is waited for by the units' task
+        if let Err(fault) = systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await {
             return unavailable(fault);
         }
+        let units = Units::start(wanted, signs.clone());
         let edges = Edges { units: units.clone(), sockets };
         let engine = match Engine::new(settings, seed(), edges, stream, Wires { signs: seen, watch }) {
             Ok(engine) => engine,
