@@ -80,7 +80,10 @@ fn bad_input_a_second_instance_is_refused() -> Result<()> {
     play(|lab| {
         lab.victim("victim", 7000, "")?;
         let _first = lab.guard(&victim("victim", 7000), &["victim"])?;
-        refused(lab, &[], 75, &["another watchdog"])
+        refused(lab, &[], 75, &["another watchdog"])?;
+        let elsewhere = "[watchdog]\nstate_directory = \"/var/lib/elsewhere\"\n".to_owned();
+        lab.configure(&(elsewhere + &victim("victim", 7000)))?;
+        refused(lab, &[], 75, &["another watchdog", "/run/watchdog/lock"])
     })
 }
 

@@ -1,6 +1,7 @@
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
 };
 
 use tokio::{
@@ -10,7 +11,11 @@ use tokio::{
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
 
-use super::{Exit, Where, complain, lock::Lock, supervisor::Supervisor};
+use super::{
+    Exit, Where, complain,
+    lock::{self, Lock},
+    supervisor::Supervisor,
+};
 use crate::{
     config::{self, Loaded},
     engine::{self, Edges, Engine, Request, SIGNS, Wires},
@@ -42,13 +47,13 @@ impl Run {
             Err(exit) => return exit,
         };
         let _log = log_to_stderr();
-        let lock = match Lock::take(&loaded.settings.state_directory) {
+        let lock = match Lock::take(Path::new(lock::HOST), &loaded.settings.state_directory) {
             Ok(lock) => lock,
-            Err(fault @ super::lock::Error::Held { .. }) => {
+            Err(fault @ lock::Error::Held { .. }) => {
                 complain(fault);
                 return Exit::AnotherRuns;
             }
-            Err(fault @ super::lock::Error::Io { .. }) => {
+            Err(fault @ lock::Error::Io { .. }) => {
                 complain(fault);
                 return Exit::System;
             }
