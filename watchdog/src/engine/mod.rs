@@ -219,6 +219,9 @@ impl Engine {
                 self.decide(Input::Job(job.clone()));
             }
             Saw::Loss(_) => {
+                if sign.source == Source::Units {
+                    self.decide(Input::Gap);
+                }
                 self.findings(found);
                 self.tell_state();
                 self.hands.reconcile(self.policy.guarded());

@@ -85,6 +85,8 @@ fn state(unit: &str) -> UnitState {
         oneshot: false,
         success_codes: Vec::new(),
         success_signals: Vec::new(),
+        came_up: true,
+        stopped_first: false,
     }
 }
 

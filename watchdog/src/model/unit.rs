@@ -57,6 +57,10 @@ pub struct UnitState {
     pub success_codes: Vec<u8>,
     /// SuccessExitStatus: signals.
     pub success_signals: Vec<u8>,
+    /// This run has been active; an end before that is a start that failed.
+    pub came_up: bool,
+    /// The unit left `active` before its main process ended: it was stopped, and did not end by itself.
+    pub stopped_first: bool,
 }
 
 /// LoadState.

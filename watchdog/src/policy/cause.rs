@@ -16,17 +16,24 @@ pub enum Class {
     Timeout,
     /// WatchdogSec= was missed.
     Watchdog,
+    /// Another end that systemd calls a failure, whatever the main process says of itself: the OOM killer, a protocol that
+    /// was not kept, resources that were missing.
+    Abnormal,
 }
 
 const CLEAN_SIGNALS: [u8; 4] = [1, 2, 13, 15]; // HUP, INT, PIPE, TERM
 
 /// The class of an end. Clean and unclean ends are told by how the main process ended, which the kernel knows, for `Result=` is
 /// not the cause of death: an ExecStop= that fails because the main process is gone turns a clean end into `exit-code`.
-/// Time-outs are told by `Result=` alone: the kernel sees only the signal that systemd sent.
+/// Time-outs and other ends that systemd brought about are told by `Result=` alone: the kernel sees only the signal that
+/// systemd sent. A run that never came up is a start that failed, for which `Result=` is right.
 pub(super) fn class(unit: &UnitState, seen: Option<Cause>) -> Class {
     match unit.result.as_str() {
         "timeout" => return Class::Timeout,
         "watchdog" => return Class::Watchdog,
+        "oom-kill" | "protocol" | "resources" => return Class::Abnormal,
+        "exit-code" if !unit.came_up => return Class::UncleanCode,
+        "signal" | "core-dump" if !unit.came_up => return Class::UncleanSignal,
         _ => {}
     }
     match seen.or(unit.main_ended) {
@@ -51,7 +58,7 @@ pub fn acts(on: RestartOn, class: Class) -> bool {
         RestartOn::Always => true,
         RestartOn::OnSuccess => class == Class::Clean,
         RestartOn::OnFailure => class != Class::Clean,
-        RestartOn::OnAbnormal => matches!(class, Class::UncleanSignal | Class::Timeout | Class::Watchdog),
+        RestartOn::OnAbnormal => !matches!(class, Class::Clean | Class::UncleanCode),
         RestartOn::OnAbort => class == Class::UncleanSignal,
         RestartOn::OnWatchdog => class == Class::Watchdog,
     }

@@ -54,6 +54,8 @@ pub enum Input {
     Unit(Box<UnitState>),
     /// A job of systemd's came or went.
     Job(Job),
+    /// systemd's words were missed for a while.
+    Gap,
     /// The heartbeats of a service connect to listeners of these.
     Fronts {
         /// The dependant.
@@ -134,6 +136,7 @@ impl Policy {
                     self.with(now, &service, &mut orders, |keeper, desk| keeper.job(desk, &job));
                 }
             }
+            Input::Gap => self.keepers.values_mut().for_each(Keeper::missed_words),
             Input::Fronts { service, fronts } => {
                 self.with(now, &service, &mut orders, |keeper, _| keeper.stand_behind(fronts));
             }

@@ -36,6 +36,12 @@ pub struct Said {
     pub exec_status: Option<i32>,
     /// ExecMainExitTimestampMonotonic, microseconds.
     pub exec_exit: Option<u64>,
+    /// InactiveExitTimestampMonotonic, microseconds: when this run began.
+    pub began: Option<u64>,
+    /// ActiveEnterTimestampMonotonic, microseconds.
+    pub came_up: Option<u64>,
+    /// ActiveExitTimestampMonotonic, microseconds.
+    pub went: Option<u64>,
     /// Result.
     pub result: Option<String>,
     /// Restart.
@@ -92,6 +98,9 @@ impl Said {
             "ExecMainCode" => self.exec_code = i32_of(value),
             "ExecMainStatus" => self.exec_status = i32_of(value),
             "ExecMainExitTimestampMonotonic" => self.exec_exit = u64_of(value),
+            "InactiveExitTimestampMonotonic" => self.began = u64_of(value),
+            "ActiveEnterTimestampMonotonic" => self.came_up = u64_of(value),
+            "ActiveExitTimestampMonotonic" => self.went = u64_of(value),
             "Result" => self.result = text(value),
             "Restart" => self.restart = text(value).and_then(|word| restart(&word)),
             "RestartUSec" => self.restart_pause = u64_of(value).map(Duration::from_micros),

@@ -97,6 +97,7 @@ impl Keeper {
             self.open(desk, desk.now);
         }
         self.step(desk.now, format!("recovered: {why}"));
+        self.in_vain = false;
         self.stage = Stage::Up;
         self.quiet_beats();
         self.tries.healthy(desk.now, &self.guard, proven);
@@ -159,6 +160,7 @@ impl Keeper {
                 self.open(desk, answer.began);
                 self.step(desk.now, told.clone());
                 self.tries.sick(desk.now, &self.guard);
+                self.in_vain |= self.incident.as_ref().is_some_and(|incident| incident.restarts > 0);
                 let failures = self.beats.get(answer.heartbeat).map_or(1, |beat| beat.pulse.failures);
                 let rule = match failures {
                     1 => format!("heartbeat failed: {told}"),

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Beat, Keeper, Mono, Stage};
+use super::{Beat, Keeper, Mono, Stage, UnitState};
+use crate::model::ActiveState;
 
 /// What keepers know of each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,6 +18,10 @@ pub(in crate::policy) struct Brief {
     pub(in crate::policy) asked: bool,
     /// A living unit is being stopped (counted for its first seconds, until this) or started.
     pub(in crate::policy) restarting_until: Option<Mono>,
+    /// It is down, and nothing is being done about it.
+    pub(in crate::policy) rests: bool,
+    /// A restart in this incident did not make it well, or it is in quarantine: another may be the cause.
+    pub(in crate::policy) tried: bool,
     /// What it waits for, as it is failing.
     pub(in crate::policy) waits_for: Option<String>,
 }
@@ -28,7 +33,7 @@ impl Keeper {
                 self.incident.is_some() && self.beats.iter().any(|b| b.is_asking() && b.is_sick())
             }
             Stage::Proving { .. } => self.incident.is_some(),
-            Stage::Down => !self.unit.as_ref().is_some_and(|u| u.socket_activated),
+            Stage::Down => !self.unit.as_ref().is_some_and(|u| u.socket_activated || is_done(u)),
             Stage::Ending { .. } | Stage::Checking { .. } | Stage::Holding(_) | Stage::Acting(_) => true,
         };
         let restarting_until = match &self.stage {
@@ -47,6 +52,8 @@ impl Keeper {
             alive_at: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
             asked: self.has_heartbeat(),
             restarting_until,
+            rests: self.stage == Stage::Down,
+            tried: self.in_vain || self.tries.in_quarantine(),
             waits_for: self.waits_for(),
         }
     }
@@ -69,4 +76,9 @@ impl Keeper {
             Stage::Proving { .. } => "proving",
         }
     }
+}
+
+/// A unit whose end is its success, and which ended well.
+pub(super) fn is_done(unit: &UnitState) -> bool {
+    unit.oneshot && unit.active == ActiveState::Inactive
 }

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, words};
+use super::{
+    Brief, Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, UnitState, acting::Acting,
+    brief::is_done, words,
+};
 use crate::{
-    model::{Action, Decision, FileState, Holder, IncidentEnd, LoadState, Mono, OrderId, Question},
+    model::{
+        Action, ActiveState, Decision, FileState, Holder, IncidentEnd, LoadState, Mono, OrderId, Question,
+    },
     policy::{settings::Dependency, tries::Room},
 };
 
@@ -89,6 +94,7 @@ impl Keeper {
         self.quiet_beats();
         self.owed = true;
         (self.port_held_by, self.abandoned, self.last_stop) = (None, None, None);
+        self.waived = false;
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
 
@@ -128,6 +134,10 @@ impl Keeper {
                 self.tell(desk, incident, Decision::Act { action, rule, observed_only: true });
             }
             self.tell(desk, incident, Decision::Hold { hold: holding.hold.clone(), until: holding.until });
+            if holding.hold == Hold::Disabled {
+                let unit = &self.guard.unit;
+                self.alert(desk, format!("{}: nothing is done, for {unit} is disabled or masked; `systemctl enable {unit}`, or only_if_enabled = false", holding.rule));
+            }
         }
         let spent = holding.hold == Hold::Quarantine && !again;
         if holding.plan == Plan::Restart && !self.beats.iter().any(super::Beat::is_asking) {
@@ -196,8 +206,17 @@ impl Keeper {
         };
         if worth_telling {
             holding.told = true;
+            let depends = matches!(holding.hold, Hold::Dependency { .. });
             let why = words::hold(&holding.hold);
-            self.alert(desk, format!("nothing has been done for {lasts:?}, though it is needed: {why}"));
+            let try_now = if depends { "; it is tried once without that" } else { "" };
+            self.alert(
+                desk,
+                format!("nothing has been done for {lasts:?}, though it is needed: {why}{try_now}"),
+            );
+            if depends {
+                self.waived = true;
+                self.release(desk);
+            }
         }
     }
 
@@ -307,16 +326,20 @@ impl Keeper {
     /// have answered since the incident began: it and not this one may be what is sick. Of those that wait for each other, one
     /// must begin.
     fn failing_dependency(&self, desk: &Desk<'_>, plan: Plan) -> Option<String> {
+        if self.waived {
+            return None;
+        }
         for dependency in &self.guard.depends_on {
             match dependency {
                 Dependency::Service(service) => {
-                    let failing = desk.briefs.get(service).is_some_and(|brief| brief.failing);
+                    let holds = |brief: &Brief| brief.failing && (plan == Plan::Restart || !brief.rests);
+                    let failing = desk.briefs.get(service).is_some_and(holds);
                     if failing && !self.is_awaited_by(desk, service) {
                         return Some(service.to_string());
                     }
                 }
                 Dependency::Unit(unit) => {
-                    if desk.units.get(unit).is_some_and(|state| !state.active.is_up()) {
+                    if desk.units.get(unit).is_some_and(|state| needed(state, plan)) {
                         return Some(unit.to_string());
                     }
                 }
@@ -328,7 +351,9 @@ impl Keeper {
         let began = self.incident.as_ref().map_or(desk.now, |incident| incident.began);
         let unwell = |service: &&super::Service| {
             desk.briefs.get(*service).is_some_and(|brief| {
-                brief.failing || (brief.asking && brief.asked && brief.alive_at.is_none_or(|at| at < began))
+                let unwell = brief.asking && brief.asked && brief.alive_at.is_none_or(|at| at < began);
+                // a front that was restarted in vain is sick for another's sake
+                (brief.failing || unwell) && !brief.tried
             })
         };
         let in_front = self.fronts.iter().filter(unwell).find(|front| !self.is_awaited_by(desk, front));
@@ -348,6 +373,22 @@ impl Keeper {
             waiting = super::Service::new(on);
         }
         false
+    }
+}
+
+/// Whether a unit that is no service of ours stands against a plan for what needs it. One that is absent, has done its work
+/// or waits for a client is not failing; one that rests stands only against the stop of what lives.
+fn needed(unit: &UnitState, plan: Plan) -> bool {
+    match unit.active {
+        ActiveState::Active | ActiveState::Reloading => false,
+        ActiveState::Failed
+        | ActiveState::Activating
+        | ActiveState::Deactivating
+        | ActiveState::Maintenance => unit.load != LoadState::NotFound,
+        ActiveState::Inactive => {
+            let rests = !unit.socket_activated && !is_done(unit) && unit.load == LoadState::Loaded;
+            plan == Plan::Restart && rests
+        }
     }
 }
 

@@ -85,6 +85,7 @@ impl Keeper {
         self.quiet_beats();
         self.stage = Stage::Down;
         (self.owed, self.other_hand, self.unheard) = (false, false, None);
+        (self.gap, self.in_vain, self.worker) = (false, false, None);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);
@@ -178,6 +179,13 @@ impl Keeper {
     /// The end of the unit, with no job behind it: `restart.on` decides, after systemd's own Restart=.
     fn ended(&mut self, desk: &mut Desk<'_>, on_its_way: bool) {
         let Some(unit) = &self.unit else { return };
+        if self.gap && asked_for(unit) && !on_its_way {
+            self.stopped_by_other(desk); // its job was among what was missed
+            return;
+        }
+        if self.exit.is_none() && unit.main_ended.is_none() && unit.main_pid.is_none() {
+            self.exit = self.worker.take();
+        }
         let class = cause::class(unit, self.exit.as_ref().map(|(exit, _)| exit.cause));
         let systemd_acts = cause::systemd_acts(unit, class);
         let told = words::ended(unit, class, self.exit.as_ref());
@@ -239,6 +247,7 @@ impl Keeper {
                 self.ending(desk.now);
                 self.another_comes();
             }
+            ActiveState::Failed if self.unit.as_ref().is_some_and(asked_for) => self.stopped_by_other(desk),
             ActiveState::Failed if load != LoadState::NotFound => {
                 self.ending(desk.now);
                 self.judge(desk);
@@ -289,7 +298,8 @@ impl Keeper {
     /// It runs; a good heartbeat proves it.
     pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
         (self.stopped, self.owed) = (false, false);
-        (self.exit, self.unheard) = (None, None);
+        (self.exit, self.worker, self.unheard) = (None, None, None);
+        (self.gap, self.waived) = (false, false);
         self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
         self.quiet_beats();
         if self.has_heartbeat() {
@@ -334,4 +344,10 @@ impl Keeper {
     pub(super) fn held_by_unit(&self) -> Option<Hold> {
         self.foreign.keys().next().map(|job| Hold::ForeignJob { job: *job })
     }
+}
+
+/// What an operator's stop leaves behind where its job was not seen: the unit left `active` before its main process ended.
+/// systemd stops by itself only for its watchdog and the OOM killer, and says so.
+fn asked_for(unit: &UnitState) -> bool {
+    unit.stopped_first && !matches!(unit.result.as_str(), "watchdog" | "oom-kill" | "start-limit-hit")
 }

@@ -37,6 +37,9 @@ const REAP: Duration = Duration::from_millis(100);
 /// The longest pause between two looks at a unit that is on its way somewhere.
 const LOOK_LONGEST: Duration = Duration::from_secs(30);
 
+/// systemd answers in milliseconds; a unit of which nothing is known after this is told.
+const UNSEEN: Duration = Duration::from_secs(30);
+
 /// Why it counts as well where nothing can be asked.
 const NO_HEARTBEAT: &str = "the unit is active (it has no heartbeat)";
 
@@ -66,6 +69,16 @@ pub(super) struct Keeper {
     tries: Tries,
     /// An operator's stop stands.
     stopped: bool,
+    /// systemd's words were missed: a stop may be known only by what it left behind.
+    gap: bool,
+    /// When someone hears that systemd says nothing of the unit.
+    unseen: Option<Mono>,
+    /// A restart in this incident did not make it well.
+    in_vain: bool,
+    /// It has waited long enough for what it needs: one try without it.
+    waived: bool,
+    /// The last unclean end of a process, while systemd names no main process.
+    worker: Option<(Exit, Option<SignalSent>)>,
     /// A start or restart of ours has not come up yet: an end before it does is ours to mend, whatever `restart.on` says.
     owed: bool,
     pause: Option<Pause>,
@@ -160,6 +173,11 @@ impl Keeper {
             beats,
             tries: Tries::default(),
             stopped: false,
+            gap: false,
+            unseen: Some(now + UNSEEN),
+            in_vain: false,
+            waived: false,
+            worker: None,
             owed: false,
             pause: None,
             foreign: BTreeMap::new(),
@@ -220,27 +238,46 @@ impl Keeper {
             | Why::AcceptStall(_)
             | Why::AnswerStall(_)
             | Why::ListenerLost(_)
-            | Why::Loss => match &self.stage {
-                Stage::Up if self.has_heartbeat() => {
-                    self.open(desk, suspicion.at);
-                    self.step(suspicion.at, words::suspicion(&suspicion.why));
-                    self.doubt(desk.now, suspicion.at);
-                    desk.ask.extend(self.leans_on());
+            | Why::Loss => {
+                self.remember_worker(&suspicion.why);
+                match &self.stage {
+                    Stage::Up if self.has_heartbeat() => {
+                        self.open(desk, suspicion.at);
+                        self.step(suspicion.at, words::suspicion(&suspicion.why));
+                        self.doubt(desk.now, suspicion.at);
+                        desk.ask.extend(self.leans_on());
+                    }
+                    Stage::Ending { .. } | Stage::Holding(_) | Stage::Acting(_)
+                        if suspicion.why == Why::Loss =>
+                    {
+                        // what is waited for may be over, and the word of it lost
+                        self.step(suspicion.at, words::suspicion(&suspicion.why));
+                        self.look(desk, Question::Unit);
+                    }
+                    Stage::New
+                    | Stage::Down
+                    | Stage::Up
+                    | Stage::Ending { .. }
+                    | Stage::Checking { .. }
+                    | Stage::Holding(_)
+                    | Stage::Acting(_)
+                    | Stage::Proving { .. } => self.step(suspicion.at, words::suspicion(&suspicion.why)),
                 }
-                Stage::Ending { .. } | Stage::Holding(_) | Stage::Acting(_) if suspicion.why == Why::Loss => {
-                    // what is waited for may be over, and the word of it lost
-                    self.step(suspicion.at, words::suspicion(&suspicion.why));
-                    self.look(desk, Question::Unit);
-                }
-                Stage::New
-                | Stage::Down
-                | Stage::Up
-                | Stage::Ending { .. }
-                | Stage::Checking { .. }
-                | Stage::Holding(_)
-                | Stage::Acting(_)
-                | Stage::Proving { .. } => self.step(suspicion.at, words::suspicion(&suspicion.why)),
-            },
+            }
+        }
+    }
+
+    /// systemd's words were missed for a while.
+    pub(super) fn missed_words(&mut self) {
+        self.gap = true;
+    }
+
+    /// Where systemd names no main process (Type=forking without PIDFile=), the last process that ended says how the unit did.
+    fn remember_worker(&mut self, why: &Why) {
+        let no_main =
+            self.unit.as_ref().is_some_and(|unit| unit.main_pid.is_none() && unit.main_ended.is_none());
+        if let (Why::WorkerExit { exit, sent }, true) = (why, no_main) {
+            self.worker = Some((exit.clone(), sent.clone()));
         }
     }
 
@@ -249,9 +286,21 @@ impl Keeper {
             Known::Unit(state) => {
                 // read after every signal before it: a job that is not there is over, though the word of it was lost
                 let job = state.job.map(|job| job.id);
+                let down = state.active.is_down();
+                let may_stop = |kind: &Option<JobKind>| matches!(kind, None | Some(JobKind::Stop));
+                let lost_stop = self
+                    .foreign
+                    .iter()
+                    .find(|(id, kind)| Some(**id) != job && may_stop(kind))
+                    .map(|(id, _)| *id);
                 self.foreign.retain(|foreign, _| Some(*foreign) == job);
                 self.acting_read(desk, fact.order, job);
                 self.unheard = self.unheard.filter(|request| *request > fact.order);
+                if let Some(stop) = lost_stop.filter(|_| down && !self.is_acting()) {
+                    // a job of another that may have been a stop is over, and the unit is down: the operator wins
+                    self.last_stop = Some(stop);
+                    self.stopped = true;
+                }
                 self.unit(desk, *state);
             }
             Known::Holders(holders) => self.holders(desk, fact.order, &holders),
@@ -276,7 +325,7 @@ impl Keeper {
             self.pause = None;
         }
         match &mut self.stage {
-            Stage::New | Stage::Down | Stage::Up => {}
+            Stage::New | Stage::Down | Stage::Up => self.unseen_for_long(desk),
             Stage::Ending { look_at, pause, .. } => {
                 if *look_at <= now {
                     *pause = (*pause * 4).min(LOOK_LONGEST);
@@ -309,7 +358,8 @@ impl Keeper {
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
         let stage = match &self.stage {
-            Stage::New | Stage::Down | Stage::Up => None,
+            Stage::New => self.unseen,
+            Stage::Down | Stage::Up => None,
             Stage::Ending { look_at, .. } => Some(*look_at),
             Stage::Checking { until, .. } => Some(*until),
             Stage::Holding(holding) => Some(holding.until),
@@ -319,6 +369,19 @@ impl Keeper {
         let backstop = self.has_backstop();
         let beats = self.beats.iter().filter_map(|beat| beat.wake_at(backstop));
         beats.chain(stage).chain(self.pause.as_ref().map(|pause| pause.until)).min()
+    }
+
+    fn unseen_for_long(&mut self, desk: &mut Desk<'_>) {
+        if self.stage == Stage::New && self.unseen.is_some_and(|at| at <= desk.now) {
+            self.unseen = None;
+            let unit = &self.guard.unit;
+            self.alert(
+                desk,
+                format!(
+                    "systemd says nothing of {unit} since {UNSEEN:?}: it is not guarded; see watchdog's log"
+                ),
+            );
+        }
     }
 
     fn main_exit(&mut self, desk: &mut Desk<'_>, at: Mono, exit: Exit, sent: Option<SignalSent>) {

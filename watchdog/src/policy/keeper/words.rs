@@ -71,8 +71,10 @@ pub(super) fn ended(unit: &UnitState, class: Class, exit: Option<&(Exit, Option<
         Class::UncleanSignal => "an unclean signal",
         Class::Timeout => "a time-out",
         Class::Watchdog => "systemd's watchdog",
+        Class::Abnormal => return format!("the unit ended: {how} (an abnormal end: {})", unit.result),
     };
-    format!("the unit ended: {how} ({class})")
+    let when = if unit.came_up { "ended" } else { "did not come up" };
+    format!("the unit {when}: {how} ({class})")
 }
 
 pub(super) fn action(action: Action) -> &'static str {

@@ -203,3 +203,104 @@ fn a_unit_that_is_absent_is_watched_until_it_appears() {
         "#]],
     );
 }
+
+#[test]
+fn the_oom_killer_is_no_clean_end_though_systemd_terms_the_main_process() {
+    check(
+        "0 unit active
+         0 alive
+         1000 exit code 0
+         1001 unit failed result=oom-kill
+         1001 nobody holds",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit code 0
+            > 1001 unit failed result=oom-kill
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: false }: the unit ended: exit code 0 (an abnormal end: oom-kill)
+              1.001s act web: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_start_that_fails_in_its_startpost_is_no_clean_end() {
+    check(
+        "0 unit active
+         0 alive
+         1000 job 5 new
+         1001 unit deactivating job=5
+         1002 unit activating run=2 job=5
+         1003 unit failed run=2 never_up result=exit-code
+         1003 job 5 failed failed
+         1003 nobody holds",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 job 5 new
+            > 1001 unit deactivating job=5
+            > 1002 unit activating run=2 job=5
+            > 1003 unit failed run=2 never_up result=exit-code
+            > 1003 job 5 failed failed
+              1.003s look web: Holders
+            > 1003 nobody holds
+              1.003s web: decided Start { reset: false }: the unit did not come up: result exit-code (an unclean exit code)
+              1.003s act web: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
+fn without_a_main_process_the_last_process_says_how_the_unit_ended() {
+    check(
+        "0 unit active no_main
+         0 alive
+         1000 worker signal 9
+         1001 unit inactive no_main
+         1001 nobody holds",
+        expect![[r#"
+            > 0 unit active no_main
+              0ns ask web
+            > 0 alive
+            > 1000 worker signal 9
+              1s ask web
+            > 1001 unit inactive no_main
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              1.001s act web: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_failed_unit_that_was_stopped_before_watchdog_came_is_left_alone() {
+    check(
+        "0 unit failed result=exit-code main=143 stopped_first
+         9000 sleep",
+        expect![[r#"
+            > 0 unit failed result=exit-code main=143 stopped_first
+              0ns web: left alone: stopped on request (a stop that watchdog did not order)
+            > 9000 sleep
+        "#]],
+    );
+}
+
+#[test]
+fn a_failed_unit_that_ended_by_itself_before_watchdog_came_is_started() {
+    check(
+        "0 unit failed result=exit-code main=1
+         200 nobody holds",
+        expect![[r#"
+            > 0 unit failed result=exit-code main=1
+              0ns look web: Holders
+            > 200 nobody holds
+              200ms web: decided Start { reset: false }: the unit ended: exit code 1 (an unclean exit code)
+              200ms act web: Start { reset: false }
+        "#]],
+    );
+}

@@ -282,3 +282,55 @@ fn a_request_that_systemd_refuses_for_another_job_waits_for_that_job() {
         "#]],
     );
 }
+
+#[test]
+fn a_stop_whose_end_was_missed_is_a_stop() {
+    check(
+        "0 unit active
+         0 alive
+         1000 job 5 new
+         1001 exit code 143
+         1001 gap
+         1002 unit failed result=exit-code
+         1200 read failed result=exit-code
+         9000 sleep",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 job 5 new
+            > 1001 exit code 143
+            > 1001 gap
+            > 1002 unit failed result=exit-code
+              1.101s look web: Unit
+            > 1200 read failed result=exit-code
+              1.2s web: left alone: stopped on request
+            > 9000 sleep
+        "#]],
+    );
+}
+
+#[test]
+fn a_stop_that_was_missed_whole_is_known_by_what_it_left_behind() {
+    check(
+        "0 unit active
+         0 alive
+         1001 exit code 143
+         1001 gap
+         1002 unit failed result=exit-code stopped_first
+         9000 sleep",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1001 exit code 143
+            > 1001 gap
+            > 1002 unit failed result=exit-code stopped_first
+              1.002s web: left alone: stopped on request (a stop that watchdog did not order)
+              1.002s web: StoodDown after 1ms and 0 restarts
+                  0 µs main process 10 (web) ended: exit code 143
+                  1000 µs left alone: stopped on request (a stop that watchdog did not order)
+            > 9000 sleep
+        "#]],
+    );
+}

@@ -23,6 +23,10 @@ fn check(script: &str, expect: Expect) {
 }
 
 fn check_with(change: impl FnOnce(&mut Settings), script: &str, expect: Expect) {
+    expect.assert_eq(&log_of(change, script));
+}
+
+fn log_of(change: impl FnOnce(&mut Settings), script: &str) -> String {
     let mut settings = settings(script.contains(" app "));
     change(&mut settings);
     let mut world = World::new(settings);
@@ -32,7 +36,7 @@ fn check_with(change: impl FnOnce(&mut Settings), script: &str, expect: Expect) 
         let _ = writeln!(world.log, "> {line}");
         world.say(words);
     }
-    expect.assert_eq(&world.log);
+    world.log
 }
 
 fn ms(ms: u64) -> Mono {
@@ -143,6 +147,7 @@ impl World {
         let words: Vec<&str> = words.split(' ').collect();
         let (service, words) = match words.as_slice() {
             ["app", rest @ ..] => ("app", rest),
+            ["db", rest @ ..] => ("db", rest),
             rest => ("web", rest),
         };
         let name = Service::new(service);
@@ -157,6 +162,14 @@ impl World {
                 let at = self.now;
                 self.put(Input::Suspicion(Suspicion { service: name, at, why: Why::AcceptStall(stall) }));
             }
+            ["worker", "signal", signal] => {
+                let cause = Cause::Signal { signal: signal.parse().unwrap(), core: false };
+                let exit = Exit { cgroup: CgroupId(1), pid: 11, cause, comm: "web".into() };
+                let why = Why::WorkerExit { exit, sent: None };
+                let at = self.now;
+                self.put(Input::Suspicion(Suspicion { service: name, at, why }));
+            }
+            ["gap"] => self.put(Input::Gap),
             ["in_use"] => {
                 let at = self.now;
                 self.put(Input::Suspicion(Suspicion { service: name, at, why: Why::InUse }));
@@ -314,6 +327,8 @@ fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
         oneshot: false,
         success_codes: vec![],
         success_signals: vec![],
+        came_up: true,
+        stopped_first: false,
     };
     for word in rest {
         match word.split_once('=') {
@@ -326,6 +341,9 @@ fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
             Some(("main", code)) => unit.main_ended = Some(Cause::Code(code.parse().unwrap())),
             None if *word == "absent" => unit.load = LoadState::NotFound,
             None if *word == "disabled" => unit.file = FileState::Disabled,
+            None if *word == "no_main" => unit.main_pid = None,
+            None if *word == "never_up" => unit.came_up = false,
+            None if *word == "stopped_first" => unit.stopped_first = true,
             None if *word == "oneshot" => unit.oneshot = true,
             None if *word == "socket" => unit.socket_activated = true,
             _ => panic!("word {word}"),

@@ -21,10 +21,19 @@ pub(super) struct Kept {
     /// The sockets that start it.
     pub(super) sockets: BTreeSet<Unit>,
     exec: Exec,
+    times: Times,
     /// Where the last incarnation lived: the next one lives at the same place, in a directory of its own.
     home: Option<(String, Option<CgroupId>)>,
     /// The exit that was seen last, by its time, and the incarnation that it ended.
     exit: Option<(u64, Option<Incarnation>)>,
+}
+
+/// Microseconds of the monotonic clock; 0 is never.
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    began: u64,
+    came_up: u64,
+    went: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,6 +70,8 @@ impl Kept {
             oneshot: false,
             success_codes: Vec::new(),
             success_signals: Vec::new(),
+            came_up: true,
+            stopped_first: false,
         };
         let own_name = unit.as_str().to_owned();
         Kept {
@@ -70,6 +81,7 @@ impl Kept {
             own_name,
             sockets: BTreeSet::new(),
             exec: Exec::default(),
+            times: Times::default(),
             home: None,
             exit: None,
         }
@@ -107,6 +119,9 @@ impl Kept {
             self.state.main_ended = old.state.main_ended;
             self.state.result = old.state.result;
             self.exec = old.exec;
+            self.times = old.times;
+            self.state.came_up = old.state.came_up;
+            self.state.stopped_first = old.state.stopped_first;
         } else {
             self.attribute();
         }
@@ -189,6 +204,12 @@ impl Kept {
         put(&mut self.exec.code, said.exec_code);
         put(&mut self.exec.status, said.exec_status);
         put(&mut self.exec.exit, said.exec_exit);
+        put(&mut self.times.began, said.began);
+        put(&mut self.times.came_up, said.came_up);
+        put(&mut self.times.went, said.went);
+        let Times { began, came_up, went } = self.times;
+        state.came_up = began == 0 || came_up >= began;
+        state.stopped_first = state.came_up && came_up != 0 && went > came_up && self.exec.exit > went;
         if let Some(Some(incarnation)) = said.incarnation {
             state.incarnation = Some(incarnation);
         }

@@ -89,6 +89,8 @@ pub(super) fn state() -> UnitState {
         oneshot: false,
         success_codes: vec![],
         success_signals: vec![],
+        came_up: true,
+        stopped_first: false,
     }
 }
 

@@ -254,6 +254,8 @@ fn unit(name: &str, words: &[&str]) -> UnitState {
         oneshot: false,
         success_codes: vec![],
         success_signals: vec![],
+        came_up: true,
+        stopped_first: false,
     };
     for word in words {
         match word.split_once('=') {

@@ -61,6 +61,7 @@ impl Rules {
             Input::Command(Command::Resume { service }) => self.of(service).paused = None,
             Input::Suspicion(_)
             | Input::Fact(_)
+            | Input::Gap
             | Input::Fronts { .. }
             | Input::Command(Command::Reload { .. })
             | Input::Settings(_)
