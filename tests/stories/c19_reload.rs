@@ -1,6 +1,7 @@
-//! SIGHUP: a faulty file keeps the old configuration in force and says so; budgets live on.
+//! SIGHUP: a faulty file keeps the old configuration in force and says so; budgets live on. It kills nothing, whenever it comes.
 
 use anyhow::{Result, ensure};
+use lab::Event;
 use rustix::process::Signal;
 
 use crate::stage::{SOON, is_alive, play, recovered, restarts, victim};
@@ -53,4 +54,29 @@ fn c19_a_good_reload_watches_what_is_new_and_keeps_the_budget() -> Result<()> {
         watchdog.wait_for("quarantine: the budget of one is spent", SOON, |e| e.is("quarantined", "one"))?;
         Ok(())
     })
+}
+
+#[test]
+fn c19_a_reload_that_is_asked_for_during_the_start_comes_after_it() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.watchdog(&victim("victim", 7000))?;
+        lab.keep(&watchdog);
+        lab.until(SOON, || {
+            // it is taken before the probes are loaded, which takes long
+            lab.sh("test -s /run/watchdog/lock").map(drop)
+        })?;
+        watchdog.signal(Signal::HUP)?;
+        watchdog.wait_for("the reload", SOON, is_reload)?;
+        watchdog.wait_for("a good answer", SOON, |e| is_alive(e, "victim"))?;
+        let old = lab.main_pid("victim.service")?;
+        lab.kill_main(Signal::KILL, "victim.service")?;
+        lab.until_replaced("victim.service", old, SOON)?;
+        recovered(&watchdog, "victim", 1, SOON).map(drop)
+    })
+}
+
+/// The configuration was read again, and is in force.
+fn is_reload(event: &Event) -> bool {
+    event.0.to_string().contains("\"reload\":{\"faults\":null}")
 }

@@ -27,7 +27,7 @@ async fn main() -> Result<()> {
     let private = arguments.next().context("which private socket?")?.into();
     let watched = arguments.map(|name| name.parse()).collect::<Result<Vec<Unit>, _>>()?;
     let (signs, heard) = mpsc::channel(1024);
-    let units = Units::start_at(Sockets { private, ..Sockets::default() }, watched, signs);
+    let (units, _task) = Units::start_at(Sockets { private, ..Sockets::default() }, watched, signs);
     let actuator = Actuator::new(units.link());
     let mut puppet = Puppet { units, heard, actuator, learnt: BTreeMap::new() };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();

@@ -76,7 +76,7 @@ fn units(loaded: &Loaded) -> BTreeMap<Service, UnitState> {
             return BTreeMap::new();
         }
         let (signs, mut seen) = mpsc::channel(SIGNS);
-        let units = Units::start(Vec::new(), signs);
+        let (units, _task) = Units::start(Vec::new(), signs);
         tokio::spawn(async move { while seen.recv().await.is_some() {} });
         let mut states = BTreeMap::new();
         for (service, guard) in &loaded.settings.policy.services {

@@ -7,6 +7,7 @@ use std::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
+    task::JoinHandle,
 };
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
@@ -20,7 +21,11 @@ use crate::{
     config::{self, Loaded},
     engine::{self, Edges, Engine, Request, SIGNS, Wires},
     model::Watch,
-    sources::{ebpf::Probes, sock_diag::SockDiag, units::Units},
+    sources::{
+        ebpf::{self, Probes},
+        sock_diag::SockDiag,
+        units::Units,
+    },
     stream::Stream,
     suspicion::Suspicions,
     systemd::{self, Sockets, Way},
@@ -47,6 +52,21 @@ impl Run {
             Err(exit) => return exit,
         };
         let _log = log_to_stderr();
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(fault) => {
+                complain(format_args!("cannot start: {fault}"));
+                return Exit::System;
+            }
+        };
+        // before the lock, which tells others that we run: a signal that comes during the start waits for its end
+        let signals = match runtime.block_on(async { Signals::new() }) {
+            Ok(signals) => signals,
+            Err(fault) => {
+                complain(format_args!("cannot listen to signals: {fault}"));
+                return Exit::System;
+            }
+        };
         let lock = match Lock::take(Path::new(lock::HOST), &loaded.settings.state_directory) {
             Ok(lock) => lock,
             Err(fault @ lock::Error::Held { .. }) => {
@@ -58,14 +78,7 @@ impl Run {
                 return Exit::System;
             }
         };
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(fault) => {
-                complain(format_args!("cannot start: {fault}"));
-                return Exit::System;
-            }
-        };
-        let exit = runtime.block_on(self.keep(loaded.settings));
+        let exit = runtime.block_on(self.keep(loaded.settings, signals));
         drop(lock);
         exit
     }
@@ -82,60 +95,21 @@ impl Run {
         Ok(loaded)
     }
 
-    /// Connects everything before anything is decided, so that there is never half a daemon; then runs until it is told to stop.
-    async fn keep(&self, settings: engine::Settings) -> Exit {
+    /// Runs until it is told to stop, or until something that it cannot do without is lost.
+    async fn keep(&self, settings: engine::Settings, mut signals: Signals) -> Exit {
         let supervisor = Supervisor::new();
-        let (signs, seen) = mpsc::channel(SIGNS);
-        let (watch, watched) = watch::channel(Watch::default());
-
-        let sockets = match SockDiag::open() {
-            Ok(sockets) => sockets,
-            Err(fault) => return unavailable(fault),
+        let started = tokio::select! {
+            started = start(settings) => started,
+            () = signals.stop.asked() => return Exit::Ok,
         };
-        let first = Suspicions::new(settings.suspicion.clone());
-        let probes = match Probes::load(first.watch()) {
-            Ok((probes, missing)) => {
-                missing.iter().for_each(complain);
-                probes
-            }
-            Err(fault) => return unavailable(fault),
+        let Parts { requests, mut engine, mut probes, mut units } = match started {
+            Ok(parts) => parts,
+            Err(exit) => return exit,
         };
-        let stream = match Stream::open(&settings.stream) {
-            Ok(stream) => stream,
-            Err(fault) => {
-                complain(fault);
-                return Exit::System;
-            }
-        };
-        let wanted = settings.policy.services.values().map(|guard| guard.unit.clone()).collect();
-        // a host without systemd is told so at once; one whose systemd comes back later is waited for by the units' task
-        if let Err(fault) = systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await {
-            return unavailable(fault);
-        }
-        let units = Units::start(wanted, signs.clone());
-        let edges = Edges { units: units.clone(), sockets };
-        let engine = match Engine::new(settings, seed(), edges, stream, Wires { signs: seen, watch }) {
-            Ok(engine) => engine,
-            Err(fault) => {
-                complain(fault);
-                return Exit::Configuration(78);
-            }
-        };
-        units.watch(engine.units().into_iter().collect()).await;
-
-        let (requests, asked) = mpsc::channel(4);
-        let (mut hang_up, mut stop) = match (signal(SignalKind::hangup()), Stop::new()) {
-            (Ok(hang_up), Ok(stop)) => (hang_up, stop),
-            (Err(fault), _) | (_, Err(fault)) => {
-                complain(format_args!("cannot listen to signals: {fault}"));
-                return Exit::System;
-            }
-        };
-        let mut probes = tokio::spawn(probes.run(signs, watched));
-        let mut engine = tokio::spawn(engine.run(asked));
         supervisor.ready();
-        loop {
+        let lost = loop {
             tokio::select! {
+                biased;
                 ended = &mut engine => {
                     complain(format_args!("the engine ended by itself ({ended:?}): please report this"));
                     return Exit::Software;
@@ -146,17 +120,13 @@ impl Run {
                         Ok(Err(fault)) => fault.to_string(),
                         Err(fault) => fault.to_string(),
                     };
-                    complain(format_args!("the probes in the kernel are lost: {why}"));
-                    requests.send(Request::Stop).await.ok();
-                    engine.await.ok();
-                    return Exit::Unavailable; // never half a daemon: a supervisor starts a whole one
+                    break format!("the probes in the kernel are lost: {why}");
                 }
-                Some(()) = hang_up.recv() => {
-                    supervisor.reloading();
-                    requests.send(self.reload()).await.ok();
-                    supervisor.ready();
+                ended = &mut units => {
+                    let why = ended.err().map_or("it ended by itself".to_owned(), |fault| fault.to_string());
+                    break format!("the task that hears systemd is lost ({why}): please report this");
                 }
-                () = stop.asked() => {
+                () = signals.stop.asked() => {
                     supervisor.stopping();
                     requests.send(Request::Stop).await.ok();
                     return match engine.await {
@@ -167,9 +137,18 @@ impl Run {
                         }
                     };
                 }
+                Some(()) = signals.hang_up.recv() => {
+                    supervisor.reloading();
+                    requests.send(self.reload()).await.ok();
+                    supervisor.ready();
+                }
                 () = supervisor.ping() => {}
             }
-        }
+        };
+        complain(lost);
+        requests.send(Request::Stop).await.ok();
+        engine.await.ok();
+        Exit::Unavailable // never half a daemon: a supervisor starts a whole one
     }
 
     fn reload(&self) -> Request {
@@ -187,6 +166,60 @@ impl Run {
     }
 }
 
+/// What runs; none of it ends by itself as long as all is well.
+struct Parts {
+    requests: mpsc::Sender<Request>,
+    engine: JoinHandle<()>,
+    probes: JoinHandle<Result<(), ebpf::Error>>,
+    units: JoinHandle<()>,
+}
+
+/// Connects everything before anything is decided, so that there is never half a daemon.
+async fn start(settings: engine::Settings) -> Result<Parts, Exit> {
+    let (signs, seen) = mpsc::channel(SIGNS);
+    let (watch, watched) = watch::channel(Watch::default());
+    let sockets = SockDiag::open().map_err(unavailable)?;
+    let first = Suspicions::new(settings.suspicion.clone());
+    let (probes, missing) = Probes::load(first.watch()).map_err(unavailable)?;
+    missing.iter().for_each(complain);
+    let stream = Stream::open(&settings.stream).map_err(|fault| {
+        complain(fault);
+        Exit::System
+    })?;
+    let wanted = settings.policy.services.values().map(|guard| guard.unit.clone()).collect();
+    // a host without systemd is told so at once; one whose systemd comes back later is waited for by the units' task
+    systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await.map_err(unavailable)?;
+    let (units, task) = Units::start(wanted, signs.clone());
+    let edges = Edges { units: units.clone(), sockets };
+    let wires = Wires { signs: seen, watch };
+    let engine = Engine::new(settings, seed(), edges, stream, wires).map_err(|fault| {
+        complain(fault);
+        Exit::Configuration(78)
+    })?;
+    units.watch(engine.units().into_iter().collect()).await;
+    let (requests, asked) = mpsc::channel(4);
+    Ok(Parts {
+        requests,
+        engine: tokio::spawn(engine.run(asked)),
+        probes: tokio::spawn(probes.run(signs, watched)),
+        units: task,
+    })
+}
+
+/// Those that come before they are awaited are kept.
+struct Signals {
+    stop: Stop,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        let stop =
+            Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Signals { stop, hang_up: signal(SignalKind::hangup())? })
+    }
+}
+
 /// SIGTERM, SIGINT.
 struct Stop {
     terminate: Signal,
@@ -194,10 +227,6 @@ struct Stop {
 }
 
 impl Stop {
-    fn new() -> io::Result<Stop> {
-        Ok(Stop { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
     async fn asked(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

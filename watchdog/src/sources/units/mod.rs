@@ -12,7 +12,10 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use crate::{
     model::{Sign, Unit, UnitState},
@@ -31,19 +34,23 @@ pub struct Units {
 }
 
 impl Units {
-    /// Starts the task, inside the current runtime.
+    /// Starts the task, inside the current runtime; it must be watched: when it ends before its receiver, it has failed.
     ///
     /// Signs are sent with back pressure: who awaits [`Units::read`] must not be the one who receives them.
-    pub fn start(units: Vec<Unit>, signs: mpsc::Sender<Sign>) -> Units {
+    pub fn start(units: Vec<Unit>, signs: mpsc::Sender<Sign>) -> (Units, JoinHandle<()>) {
         Units::start_at(Sockets::default(), units, signs)
     }
 
     /// The same, with systemd's sockets elsewhere.
-    pub fn start_at(sockets: Sockets, units: Vec<Unit>, signs: mpsc::Sender<Sign>) -> Units {
+    pub fn start_at(
+        sockets: Sockets,
+        units: Vec<Unit>,
+        signs: mpsc::Sender<Sign>,
+    ) -> (Units, JoinHandle<()>) {
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let (publisher, link) = systemd::link();
-        tokio::spawn(Task::new(sockets, units, signs, inbox, publisher).run());
-        Units { requests, link }
+        let task = tokio::spawn(Task::new(sockets, units, signs, inbox, publisher).run());
+        (Units { requests, link }, task)
     }
 
     /// A unit, as systemd sees it now; answered after every sign that systemd sent before its reply. Waits at most 5 s,
