@@ -76,6 +76,41 @@ fn c19_a_reload_that_is_asked_for_during_the_start_comes_after_it() -> Result<()
     })
 }
 
+#[test]
+fn c19_a_reload_moves_the_events_and_says_what_needs_a_restart() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.guard(&victim("victim", 7000), &["victim"])?;
+        let log = |words: &str| {
+            lab.until(SOON, || {
+                ensure!(watchdog.stream().log().contains(words), "it did not say {words:?}");
+                Ok(())
+            })
+        };
+
+        let nowhere = "[watchdog]\nevents = [\"stdout\", \"/nowhere/events.jsonl\"]\n".to_owned();
+        lab.configure(&(nowhere + &victim("victim", 7000)))?;
+        watchdog.signal(Signal::HUP)?;
+        log("cannot open the event file /nowhere/events.jsonl")?;
+        let kept = |event: &Event| event.0.to_string().contains("\"reload\":{\"faults\":\"cannot open");
+        watchdog.wait_for("the old configuration to be kept", SOON, kept)?;
+
+        let moved = "[watchdog]\nevents = [\"/run/events.jsonl\"]\nstate_directory = \"/var/lib/other\"\n";
+        lab.configure(&(moved.to_owned() + &victim("victim", 7000)))?;
+        watchdog.signal(Signal::HUP)?;
+        log("state_directory stays /var/lib/watchdog until watchdog is restarted")?;
+        lab.until(SOON, || {
+            lab.sh("grep -q '\"reload\":{\"faults\":null}' /run/events.jsonl && grep -q watchdog.state /run/events.jsonl")
+        })?;
+        let old = lab.main_pid("victim.service")?;
+        lab.kill_main(Signal::KILL, "victim.service")?;
+        lab.until_replaced("victim.service", old, SOON)?;
+        lab.until(SOON, || lab.sh("grep -q watchdog.recovered /run/events.jsonl"))?;
+        ensure!(!watchdog.events().iter().any(is_reload), "standard output is no sink any more");
+        Ok(())
+    })
+}
+
 /// The configuration was read again, and is in force.
 fn is_reload(event: &Event) -> bool {
     event.0.to_string().contains("\"reload\":{\"faults\":null}")

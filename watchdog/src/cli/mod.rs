@@ -6,6 +6,7 @@
 mod check;
 mod exit;
 mod lock;
+mod reload;
 mod run;
 mod supervisor;
 

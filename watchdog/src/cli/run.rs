@@ -15,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use super::{
     Exit, Where, complain,
     lock::{self, Lock},
+    reload::Reload,
     supervisor::Supervisor,
 };
 use crate::{
@@ -98,6 +99,13 @@ impl Run {
     /// Runs until it is told to stop, or until something that it cannot do without is lost.
     async fn keep(&self, settings: engine::Settings, mut signals: Signals) -> Exit {
         let supervisor = Supervisor::new();
+        let reload = Reload {
+            config: self.place.config.clone(),
+            observe: self.observe,
+            state_directory: settings.state_directory.clone(),
+            control_socket: settings.control_socket.clone(),
+        };
+        let mut under_way = None;
         let started = tokio::select! {
             started = start(settings) => started,
             () = signals.stop.asked() => return Exit::Ok,
@@ -137,9 +145,12 @@ impl Run {
                         }
                     };
                 }
-                Some(()) = signals.hang_up.recv() => {
+                Some(()) = signals.hang_up.recv(), if under_way.is_none() => {
                     supervisor.reloading();
-                    requests.send(self.reload()).await.ok();
+                    under_way = Some(tokio::spawn(reload.clone().run(requests.clone())));
+                }
+                () = end_of(&mut under_way) => {
+                    under_way = None;
                     supervisor.ready();
                 }
                 () = supervisor.ping() => {}
@@ -149,20 +160,6 @@ impl Run {
         requests.send(Request::Stop).await.ok();
         engine.await.ok();
         Exit::Unavailable // never half a daemon: a supervisor starts a whole one
-    }
-
-    fn reload(&self) -> Request {
-        match config::load(self.place.config.as_deref()) {
-            Ok(mut loaded) => {
-                loaded.settings.policy.host.observe |= self.observe;
-                Request::Reload(Box::new(loaded.settings))
-            }
-            Err(faults) => {
-                let text = faults.render(false);
-                complain(format_args!("the configuration has faults: the old one stays in force\n{text}"));
-                Request::KeptOld { faults: text }
-            }
-        }
     }
 }
 
@@ -232,6 +229,14 @@ impl Stop {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+/// Waits for the end of this task; for ever where there is none.
+async fn end_of(task: &mut Option<JoinHandle<()>>) {
+    match task {
+        Some(task) => task.await.unwrap_or_else(|fault| tracing::warn!(%fault, "not reloaded")),
+        None => std::future::pending().await,
     }
 }
 

@@ -56,9 +56,8 @@ impl Hands {
         })
     }
 
-    pub(super) fn replace(&mut self, settings: &Settings) -> Result<(), Error> {
-        self.hearts = hearts(settings)?;
-        Ok(())
+    pub(super) fn replace(&mut self, hearts: BTreeMap<Service, Vec<Arc<Heart>>>) {
+        self.hearts = hearts;
     }
 
     pub(super) fn watch_units(&self, watched: BTreeSet<Unit>) {
@@ -170,7 +169,7 @@ impl Hands {
     }
 }
 
-fn hearts(settings: &Settings) -> Result<BTreeMap<Service, Vec<Arc<Heart>>>, Error> {
+pub(super) fn hearts(settings: &Settings) -> Result<BTreeMap<Service, Vec<Arc<Heart>>>, Error> {
     let mut profiles = Profiles::default();
     let mut all = BTreeMap::new();
     for (service, heartbeats) in &settings.heartbeats {

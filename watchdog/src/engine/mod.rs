@@ -6,15 +6,17 @@
 //! Deliberately absent: decisions.
 
 mod hands;
+mod prepared;
 mod settings;
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     time::Instant,
 };
 
+pub use prepared::Prepared;
 pub use settings::Settings;
 
 use self::hands::Hands;
@@ -52,10 +54,14 @@ pub enum Event {
 }
 
 /// What the process asks of its engine.
-#[derive(Debug)]
 pub enum Request {
     /// Other settings are in force.
-    Reload(Box<Settings>),
+    Reload {
+        /// They.
+        prepared: Box<Prepared>,
+        /// Told once they are in force, or known not to be.
+        taken: oneshot::Sender<()>,
+    },
     /// The configuration has faults: the old one stays in force, and the stream says so.
     KeptOld {
         /// The faults, for people.
@@ -191,7 +197,10 @@ impl Engine {
 
     fn request(&mut self, request: Option<Request>) -> ControlFlow<()> {
         match request {
-            Some(Request::Reload(settings)) => self.reload(*settings),
+            Some(Request::Reload { prepared, taken }) => {
+                self.reload(*prepared);
+                taken.send(()).ok();
+            }
             Some(Request::KeptOld { faults }) => self.reloaded(Some(faults)),
             Some(Request::Stop) | None => return ControlFlow::Break(()),
         }
@@ -329,17 +338,18 @@ impl Engine {
         self.ask_listeners = false;
     }
 
-    fn reload(&mut self, settings: Settings) {
-        if let Err(fault) = self.hands.replace(&settings) {
+    fn reload(&mut self, prepared: Prepared) {
+        let Prepared { settings, hearts, sinks } = prepared;
+        if let Err(fault) = self.stream.replace(sinks) {
             self.reloaded(Some(fault.to_string()));
             tracing::warn!(%fault, "the new configuration is not in force");
             return;
         }
+        self.hands.replace(hearts);
         let found = self.suspicions.replace(settings.suspicion);
         self.findings(found);
         self.decide(Input::Settings(Box::new(settings.policy)));
         self.hands.watch_units(self.policy.units());
-        self.stream.reopen();
         self.reloaded(None);
         self.tell_state();
         tracing::info!("the new configuration is in force");
@@ -370,6 +380,9 @@ pub enum Error {
         /// Why.
         source: crate::heartbeat::Error,
     },
+    /// The stream cannot be opened.
+    #[error(transparent)]
+    Stream(#[from] crate::stream::Error),
 }
 
 pub use hands::Edges;

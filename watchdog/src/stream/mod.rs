@@ -101,6 +101,28 @@ struct Running {
     queue: Arc<Queue>,
 }
 
+/// Sinks that are open, and that nothing is written to yet.
+pub struct Opened(Vec<(Sink, Box<dyn Out>)>);
+
+impl Opened {
+    /// Opens every sink, which may take as long as a disk does. journald and a pipe without a reader may come later; all else
+    /// that cannot be opened is an error.
+    pub fn open(settings: &Settings) -> Result<Opened, Error> {
+        let mut outs: Vec<(Sink, Box<dyn Out>)> = Vec::new();
+        for sink in &settings.sinks {
+            outs.push((
+                sink.clone(),
+                match sink {
+                    Sink::Stdout => Box::new(lines::stdout()?),
+                    Sink::File(path) => Box::new(lines::file(path)?),
+                    Sink::Journald => Box::new(journal::Journal::new(JOURNAL.into())),
+                },
+            ));
+        }
+        Ok(Opened(outs))
+    }
+}
+
 /// How one sink fares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkState {
@@ -115,44 +137,47 @@ pub struct SinkState {
 }
 
 impl Stream {
-    /// Opens every sink and starts its thread. journald and a pipe without a reader may come later; all else that cannot be
-    /// opened is an error.
+    /// Opens every sink and starts its thread.
     pub fn open(settings: &Settings) -> Result<Stream, Error> {
-        let mut outs: Vec<(Sink, Box<dyn Out>)> = Vec::new();
-        for sink in &settings.sinks {
-            outs.push((
-                sink.clone(),
-                match sink {
-                    Sink::Stdout => Box::new(lines::stdout()?),
-                    Sink::File(path) => Box::new(lines::file(path)?),
-                    Sink::Journald => Box::new(journal::Journal::new(JOURNAL.into())),
-                },
-            ));
-        }
-        Stream::start(Stamp::new(), outs)
+        Stream::start(Stamp::new(), Opened::open(settings)?.0)
     }
 
     /// Over whatever these write to.
     fn start(stamp: Stamp, outs: Vec<(Sink, Box<dyn Out>)>) -> Result<Stream, Error> {
         let mut stream =
             Stream { stamp: Arc::new(stamp), sinks: Vec::new(), gaps_said: Arc::new(AtomicU64::new(0)) };
-        for (sink, mut out) in outs {
-            let queue = Arc::new(Queue::default());
-            stream.sinks.push(Running { sink: sink.clone(), queue: queue.clone() });
-            let (stamp, said, of) = (stream.stamp.clone(), stream.gaps_said.clone(), sink.clone());
-            thread::Builder::new()
-                .name(format!("events-{}", sink.word()))
-                .stack_size(STACK)
-                .spawn(move || {
-                    let gap = |lost| {
-                        let place = format!("events: {of}");
-                        of.encode(&stamp.line(&Record::loss(clock::now(), &Loss { lost, place })))
-                    };
-                    drain::drain(&of, &queue, out.as_mut(), gap, &said);
-                })
-                .map_err(|source| Error::Thread { sink, source })?;
-        }
+        stream.sinks =
+            outs.into_iter().map(|(sink, out)| stream.running(sink, out)).collect::<Result<_, _>>()?;
         Ok(stream)
+    }
+
+    /// These sinks and no others from now on. One that runs stays, with what waits for it, and opens its file again; one that
+    /// goes writes what it holds in the background. After an error all is as before.
+    pub fn replace(&mut self, opened: Opened) -> Result<(), Error> {
+        let (stay, come): (Vec<_>, Vec<_>) =
+            opened.0.into_iter().partition(|(sink, _)| self.sinks.iter().any(|it| it.sink == *sink));
+        let come: Vec<Running> =
+            come.into_iter().map(|(sink, out)| self.running(sink, out)).collect::<Result<_, _>>()?;
+        self.sinks.retain(|running| stay.iter().any(|(sink, _)| *sink == running.sink));
+        self.reopen();
+        self.sinks.extend(come);
+        Ok(())
+    }
+
+    fn running(&self, sink: Sink, mut out: Box<dyn Out>) -> Result<Running, Error> {
+        let queue = Arc::new(Queue::default());
+        let running = Running { sink: sink.clone(), queue: queue.clone() };
+        let (stamp, said, of) = (self.stamp.clone(), self.gaps_said.clone(), sink.clone());
+        let drain = move || {
+            let gap = |lost| {
+                let place = format!("events: {of}");
+                of.encode(&stamp.line(&Record::loss(clock::now(), &Loss { lost, place })))
+            };
+            drain::drain(&of, &queue, out.as_mut(), gap, &said);
+        };
+        let thread = thread::Builder::new().name(format!("events-{}", sink.word())).stack_size(STACK);
+        thread.spawn(drain).map_err(|source| Error::Thread { sink, source })?;
+        Ok(running)
     }
 
     /// Hands a record to every sink; never waits for one. What a full queue cannot take is counted and said later.
@@ -191,9 +216,9 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.sinks.iter().for_each(|running| running.queue.close());
+        self.queue.close();
     }
 }
 

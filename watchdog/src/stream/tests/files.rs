@@ -12,7 +12,7 @@ use expect_test::expect;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::{numbered, until};
-use crate::stream::{Settings, Sink, Stream, read};
+use crate::stream::{Opened, Settings, Sink, Stream, read};
 
 fn open(path: &Path) -> Result<Stream, crate::stream::Error> {
     Stream::open(&Settings { sinks: vec![Sink::File(path.to_owned())] })
@@ -103,4 +103,19 @@ fn what_is_no_file_is_refused_with_its_path() {
         cannot open the event file FOLDER: Is a directory (os error 21) (see [watchdog] events)
         cannot open the event file FOLDER/link: Too many levels of symbolic links (os error 40) (see [watchdog] events)
         cannot open the event file FOLDER/nowhere/events: No such file or directory (os error 2) (see [watchdog] events)"#]].assert_eq(&paths.map(refused).join("\n"));
+}
+
+#[test]
+fn other_sinks_take_over_between_two_records_and_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, both, new] = ["old", "both", "new"].map(|name| folder.path().join(name));
+    let sinks = |paths: [&Path; 2]| Settings { sinks: paths.map(|path| Sink::File(path.to_owned())).into() };
+    let mut stream = Stream::open(&sinks([&old, &both])).unwrap();
+    stream.write(&numbered(1));
+    stream.replace(Opened::open(&sinks([&both, &new])).unwrap()).unwrap();
+    stream.write(&numbered(2));
+    stream.write(&numbered(3));
+    assert_eq!(stream.close(Duration::from_secs(20)), 0);
+    until("the old sink is empty", || lines_of(&old) == 1);
+    assert_eq!((lines_of(&both), lines_of(&new)), (3, 2));
 }

@@ -1,0 +1,67 @@
+//! Reads the configuration again while the engine runs on: on a thread that may wait.
+
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::complain;
+use crate::{
+    config,
+    engine::{Prepared, Request, Settings},
+};
+
+/// What a reload goes by.
+#[derive(Clone, Debug)]
+pub(super) struct Reload {
+    pub(super) config: Option<PathBuf>,
+    pub(super) observe: bool,
+    /// In force since the start, and until the end.
+    pub(super) state_directory: PathBuf,
+    /// In force since the start, and until the end.
+    pub(super) control_socket: PathBuf,
+}
+
+impl Reload {
+    /// Over when the engine has taken the new configuration, or was told that it keeps the old one.
+    pub(super) async fn run(self, requests: mpsc::Sender<Request>) {
+        let prepared = tokio::task::spawn_blocking(move || self.prepare()).await;
+        let prepared = prepared.unwrap_or_else(|fault| Err(fault.to_string()));
+        match prepared {
+            Ok(prepared) => {
+                let (taken, is_taken) = oneshot::channel();
+                requests.send(Request::Reload { prepared: Box::new(prepared), taken }).await.ok();
+                is_taken.await.ok();
+            }
+            Err(faults) => {
+                requests.send(Request::KeptOld { faults }).await.ok();
+            }
+        }
+    }
+
+    fn prepare(&self) -> Result<Prepared, String> {
+        let kept = |faults: String| {
+            complain(format_args!("the configuration has faults: the old one stays in force\n{faults}"));
+            faults
+        };
+        let mut loaded = config::load(self.config.as_deref()).map_err(|faults| kept(faults.render(false)))?;
+        loaded.settings.policy.host.observe |= self.observe;
+        let needs_restart = self.needs_restart(&loaded.settings);
+        let prepared = Prepared::new(loaded.settings).map_err(|fault| kept(fault.to_string()))?;
+        loaded.warnings.iter().chain(&needs_restart).for_each(complain);
+        loaded.checked_only.iter().for_each(|key| complain(format_args!("not yet in this version: {key}")));
+        Ok(prepared)
+    }
+
+    /// What is not in force before a restart.
+    fn needs_restart(&self, new: &Settings) -> Vec<String> {
+        let fixed = [
+            ("state_directory", &self.state_directory, &new.state_directory),
+            ("control_socket", &self.control_socket, &new.control_socket),
+        ];
+        let changed = fixed.into_iter().filter(|(_, old, new)| old != new);
+        let say = |(key, old, _): (&str, &PathBuf, &PathBuf)| {
+            format!("{key} stays {} until watchdog is restarted", old.display())
+        };
+        changed.map(say).collect()
+    }
+}
