@@ -3,8 +3,10 @@
 mod acting;
 mod asked;
 mod brief;
+mod crossing;
 mod deadlines;
 mod decide;
+mod heard;
 mod judge;
 mod telling;
 mod words;
@@ -230,87 +232,6 @@ impl Keeper {
         }
     }
 
-    pub(super) fn suspicion(&mut self, desk: &mut Desk<'_>, suspicion: Suspicion) {
-        match suspicion.why {
-            Why::InUse => self.in_use(desk.now),
-            Why::MainExit { exit, sent } => self.main_exit(desk, suspicion.at, exit, sent),
-            Why::WorkerExit { .. }
-            | Why::AcceptStall(_)
-            | Why::AnswerStall(_)
-            | Why::ListenerLost(_)
-            | Why::Loss => {
-                self.remember_worker(&suspicion.why);
-                match &self.stage {
-                    Stage::Up if self.has_heartbeat() => {
-                        self.open(desk, suspicion.at);
-                        self.step(suspicion.at, words::suspicion(&suspicion.why));
-                        self.doubt(desk.now, suspicion.at);
-                        desk.ask.extend(self.leans_on());
-                    }
-                    Stage::Ending { .. } | Stage::Holding(_) | Stage::Acting(_)
-                        if suspicion.why == Why::Loss =>
-                    {
-                        // what is waited for may be over, and the word of it lost
-                        self.step(suspicion.at, words::suspicion(&suspicion.why));
-                        self.look(desk, Question::Unit);
-                    }
-                    Stage::New
-                    | Stage::Down
-                    | Stage::Up
-                    | Stage::Ending { .. }
-                    | Stage::Checking { .. }
-                    | Stage::Holding(_)
-                    | Stage::Acting(_)
-                    | Stage::Proving { .. } => self.step(suspicion.at, words::suspicion(&suspicion.why)),
-                }
-            }
-        }
-    }
-
-    /// systemd's words were missed for a while.
-    pub(super) fn missed_words(&mut self) {
-        self.gap = true;
-    }
-
-    /// Where systemd names no main process (Type=forking without PIDFile=), the last process that ended says how the unit did.
-    fn remember_worker(&mut self, why: &Why) {
-        let no_main =
-            self.unit.as_ref().is_some_and(|unit| unit.main_pid.is_none() && unit.main_ended.is_none());
-        if let (Why::WorkerExit { exit, sent }, true) = (why, no_main) {
-            self.worker = Some((exit.clone(), sent.clone()));
-        }
-    }
-
-    pub(super) fn fact(&mut self, desk: &mut Desk<'_>, fact: Fact) {
-        match fact.known {
-            Known::Unit(state) => {
-                // read after every signal before it: a job that is not there is over, though the word of it was lost
-                let job = state.job.map(|job| job.id);
-                let down = state.active.is_down();
-                let may_stop = |kind: &Option<JobKind>| matches!(kind, None | Some(JobKind::Stop));
-                let lost_stop = self
-                    .foreign
-                    .iter()
-                    .find(|(id, kind)| Some(**id) != job && may_stop(kind))
-                    .map(|(id, _)| *id);
-                self.foreign.retain(|foreign, _| Some(*foreign) == job);
-                self.acting_read(desk, fact.order, job);
-                self.unheard = self.unheard.filter(|request| *request > fact.order);
-                if let Some(stop) = lost_stop.filter(|_| down && !self.is_acting()) {
-                    // a job of another that may have been a stop is over, and the unit is down: the operator wins
-                    self.last_stop = Some(stop);
-                    self.stopped = true;
-                }
-                self.unit(desk, *state);
-            }
-            Known::Holders(holders) => self.holders(desk, fact.order, &holders),
-            Known::Nothing { why } => {
-                self.step(desk.now, format!("cannot look it up: {why}"));
-                self.holders(desk, fact.order, &[]);
-            }
-        }
-    }
-
     pub(super) fn pause(&mut self, pause: Option<Pause>) {
         self.pause = pause;
     }
@@ -369,49 +290,6 @@ impl Keeper {
         let backstop = self.has_backstop();
         let beats = self.beats.iter().filter_map(|beat| beat.wake_at(backstop));
         beats.chain(stage).chain(self.pause.as_ref().map(|pause| pause.until)).min()
-    }
-
-    fn unseen_for_long(&mut self, desk: &mut Desk<'_>) {
-        if self.stage == Stage::New && self.unseen.is_some_and(|at| at <= desk.now) {
-            self.unseen = None;
-            let unit = &self.guard.unit;
-            self.alert(
-                desk,
-                format!(
-                    "systemd says nothing of {unit} since {UNSEEN:?}: it is not guarded; see watchdog's log"
-                ),
-            );
-        }
-    }
-
-    fn main_exit(&mut self, desk: &mut Desk<'_>, at: Mono, exit: Exit, sent: Option<SignalSent>) {
-        let told = words::main_exit(&exit, sent.as_ref());
-        match &self.stage {
-            Stage::New | Stage::Down => return,
-            Stage::Acting(acting) => {
-                if acting.is_starting() {
-                    self.exit = Some((exit, sent));
-                }
-                self.step(at, told);
-                return;
-            }
-            Stage::Checking { .. } => {
-                self.step(at, told);
-                return;
-            }
-            Stage::Holding(holding) if holding.plan == Plan::Start => {
-                self.step(at, told);
-                return;
-            }
-            Stage::Up | Stage::Ending { .. } | Stage::Proving { .. } | Stage::Holding(_) => {}
-        }
-        if self.foreign.is_empty() {
-            self.open(desk, at);
-        }
-        self.step(at, told);
-        self.exit = Some((exit, sent));
-        // systemd reaps and tells by itself; to ask it now would cost it milliseconds before that
-        self.ending(desk.now);
     }
 
     /// On its way somewhere: looked at again soon, then more seldom.
