@@ -90,6 +90,11 @@ pub enum Hold {
     },
     /// systemd's own Restart= acts first.
     Systemd,
+    /// Its unit is another service's too, under an alias; that one keeps it.
+    Twin {
+        /// Which service.
+        service: String,
+    },
     /// An operator's pause.
     Pause,
     /// `only_if_enabled`: the unit is disabled or masked.

@@ -128,7 +128,15 @@ impl Policy {
             Input::Unit(state) => {
                 self.units.insert(state.unit.clone(), (*state).clone());
                 if let Some(service) = self.of_unit(&state.unit) {
-                    self.with(now, &service, &mut orders, |keeper, desk| keeper.unit(desk, *state));
+                    let earlier = self.keepers.range(..service.clone());
+                    let twin = earlier
+                        .rev()
+                        .find(|(_, other)| other.is_run_of(&state))
+                        .map(|(name, _)| name.clone());
+                    self.with(now, &service, &mut orders, |keeper, desk| {
+                        keeper.stand_beside(desk, twin);
+                        keeper.unit(desk, *state);
+                    });
                 }
             }
             Input::Job(job) => {

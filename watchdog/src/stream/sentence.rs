@@ -236,6 +236,7 @@ fn held(hold: &Hold) -> String {
         Hold::ForeignJob { job } => format!("job {job} of somebody else is on the unit"),
         Hold::PortHeld { by } => format!("its port is held by {by}"),
         Hold::Systemd => "systemd's own Restart= acts first".into(),
+        Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "paused by an operator".into(),
         Hold::Disabled => "the unit is disabled or masked".into(),
         Hold::Observe => "observing only".into(),

@@ -200,6 +200,7 @@ impl Keeper {
             | Hold::Quarantine
             | Hold::PortHeld { .. }
             | Hold::Systemd
+            | Hold::Twin { .. }
             | Hold::Pause
             | Hold::Disabled
             | Hold::Observe => false,
@@ -242,6 +243,7 @@ impl Keeper {
                 Hold::Concurrency
                 | Hold::Dependency { .. }
                 | Hold::ForeignJob { .. }
+                | Hold::Twin { .. }
                 | Hold::Pause
                 | Hold::Disabled
                 | Hold::Observe => true,
@@ -283,6 +285,9 @@ impl Keeper {
     /// The first thing that stands against a plan, and when to look again at the latest.
     fn held(&mut self, desk: &mut Desk<'_>, plan: Plan) -> Option<(Hold, Mono)> {
         let later = desk.now + ASK_AGAIN;
+        if let Some(twin) = &self.twin {
+            return Some((Hold::Twin { service: twin.to_string() }, later));
+        }
         if let Some(pause) = &self.pause {
             return Some((Hold::Pause, pause.until));
         }

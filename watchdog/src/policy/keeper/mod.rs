@@ -103,6 +103,8 @@ pub(super) struct Keeper {
     /// How the main process of this run ended, as the kernel told it.
     exit: Option<(Exit, Option<SignalSent>)>,
     fronts: BTreeSet<Service>,
+    /// The service that keeps the same unit under another name.
+    twin: Option<Service>,
     /// Who holds its ports, as it was told last.
     port_held_by: Option<String>,
     /// What was warned of already, by heartbeat.
@@ -192,6 +194,7 @@ impl Keeper {
             other_hand: false,
             exit: None,
             fronts: BTreeSet::new(),
+            twin: None,
             port_held_by: None,
             warned: BTreeMap::new(),
         }
@@ -234,6 +237,21 @@ impl Keeper {
 
     pub(super) fn pause(&mut self, pause: Option<Pause>) {
         self.pause = pause;
+    }
+
+    /// Whether this is the run that it keeps, under another name of the unit.
+    pub(super) fn is_run_of(&self, state: &UnitState) -> bool {
+        let own = self.unit.as_ref().filter(|own| own.unit != state.unit);
+        own.is_some_and(|own| own.incarnation.is_some() && own.incarnation == state.incarnation)
+    }
+
+    /// Two names of one unit must not lead to two actions: the first service keeps it.
+    pub(super) fn stand_beside(&mut self, desk: &mut Desk<'_>, twin: Option<Service>) {
+        if let Some(other) = twin.as_ref().filter(|other| self.twin.as_ref() != Some(*other)) {
+            let unit = &self.guard.unit;
+            self.alert(desk, format!("{unit} is an alias of the unit of service {other}, which keeps it; take one of the two out of the configuration"));
+        }
+        self.twin = twin;
     }
 
     pub(super) fn stand_behind(&mut self, fronts: BTreeSet<Service>) {

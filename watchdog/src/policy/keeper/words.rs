@@ -107,6 +107,7 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::ForeignJob { job } => format!("job {job}, which is not ours, is on the unit"),
         Hold::PortHeld { by } => by.clone(),
         Hold::Systemd => "systemd's own Restart= acts first".to_owned(),
+        Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "an operator's pause".to_owned(),
         Hold::Disabled => "the unit is disabled or masked".to_owned(),
         Hold::Observe => "mode = \"observe\": nothing is done".to_owned(),

@@ -266,6 +266,7 @@ fn a_dead_unit_is_started_while_a_living_one_is_stopped_for_long() {
               1.2s act web: Restart { reset: false }
             > 1200 queued 3
             > 1201 unit deactivating job=3
+              1.201s web: ALERT web.service is an alias of the unit of service app, which keeps it; take one of the two out of the configuration
             > 2000 app exit signal 9
             > 2001 app unit failed
               2.001s look app: Holders
@@ -450,6 +451,35 @@ fn a_front_that_was_restarted_in_vain_holds_nobody_behind_it_any_more() {
               11.62s ask app
             > 11640 app dead
               11.64s app: held: Concurrency
+        "#]],
+    );
+}
+
+#[test]
+fn of_two_services_that_name_one_unit_only_the_first_acts() {
+    check(
+        "0 app unit active run=7
+         0 unit active run=7
+         0 app alive
+         0 alive
+         1000 app unit failed run=7 result=signal
+         1000 unit failed run=7 result=signal
+         1000 app nobody holds",
+        expect![[r#"
+            > 0 app unit active run=7
+              0ns ask app
+            > 0 unit active run=7
+              0ns web: ALERT web.service is an alias of the unit of service app, which keeps it; take one of the two out of the configuration
+              0ns ask web
+            > 0 app alive
+            > 0 alive
+            > 1000 app unit failed run=7 result=signal
+              1s look app: Holders
+            > 1000 unit failed run=7 result=signal
+              1s web: held: Twin { service: "app" }
+            > 1000 app nobody holds
+              1s app: decided Start { reset: false }: the unit ended: result signal (an unclean exit code)
+              1s act app: Start { reset: false }
         "#]],
     );
 }
