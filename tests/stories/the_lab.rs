@@ -4,12 +4,13 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
 use lab::{Backend, Lab, WORKS};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::stage::{KEEPER, plan, play};
 
@@ -74,7 +75,7 @@ fn a_unit_can_be_hurt_and_shows_it() -> Result<()> {
         lab.get("http://127.0.0.1:7000/mode/silent")?;
         lab.get_within("http://127.0.0.1:7000/", Duration::from_millis(300)).expect_err("it is silent");
         let old = lab.main_pid("victim.service")?;
-        lab.kill_main(rustix::process::Signal::KILL, "victim.service")?;
+        lab.kill_main(Signal::KILL, "victim.service")?;
         lab.until_state("victim.service", "failed", Duration::from_secs(5))?;
         lab.start("victim.service")?;
         let new = lab.until_replaced("victim.service", old, Duration::from_secs(5))?;
@@ -149,26 +150,42 @@ fn a_lab_that_ends_leaves_nothing() -> Result<()> {
 
 #[test]
 fn a_lab_whose_creator_is_killed_leaves_nothing() -> Result<()> {
-    let mut creator =
-        Command::new(KEEPER).arg("hold").stdout(Stdio::piped()).spawn().context("cannot start a creator")?;
-    let mut name = String::new();
-    let out = creator.stdout.take().context("the creator has no output")?;
-    BufReader::new(out).read_line(&mut name).context("cannot hear the creator")?;
-    let lab = Lab::attach(name.trim())?;
+    let (mut creator, lab) = held()?;
     lab.nginx()?;
-    let mut busy = lab.command("sleep");
-    let mut busy = busy.arg("1000").spawn().context("cannot run a command in the lab")?;
+    let mut busy = lab.command("sleep").arg("1000").spawn().context("cannot run a command in the lab")?;
     let traces = Traces::of(&lab);
     ensure!(!traces.left().is_empty(), "a living lab leaves traces");
     creator.kill().context("cannot kill the creator")?;
     creator.wait().context("cannot wait for the creator")?;
     busy.wait().context("cannot wait for the command in the lab")?;
-    let began = Instant::now();
-    while !traces.left().is_empty() && began.elapsed() < Duration::from_secs(10) {
-        std::thread::yield_now();
-    }
+    traces.until_gone();
     assert_eq!(traces.left(), Vec::<String>::new());
     Ok(())
+}
+
+#[test]
+fn a_lab_whose_keeper_is_killed_is_cleared_away_by_the_next() -> Result<()> {
+    let (mut creator, lab) = held()?;
+    let traces = Traces::of(&lab);
+    let keeper = lab.name().strip_prefix("lab-").and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+    kill_process(keeper.context("the name holds no PID")?, Signal::KILL).context("cannot kill the keeper")?;
+    let next = plan().boot()?;
+    traces.until_gone();
+    assert_eq!(traces.left(), Vec::<String>::new());
+    creator.kill().context("cannot kill the creator")?;
+    creator.wait().context("cannot wait for the creator")?;
+    next.down()
+}
+
+/// A lab that another process has booted.
+fn held() -> Result<(Child, Lab)> {
+    let creator = Command::new(KEEPER).arg("hold").stdout(Stdio::piped()).spawn();
+    let mut creator = creator.context("cannot start a creator")?;
+    let mut name = String::new();
+    let out = creator.stdout.take().context("the creator has no output")?;
+    BufReader::new(out).read_line(&mut name).context("cannot hear the creator")?;
+    let lab = Lab::attach(name.trim())?;
+    Ok((creator, lab))
 }
 
 /// What a lab could leave behind.
@@ -181,6 +198,13 @@ struct Traces {
 impl Traces {
     fn of(lab: &Lab) -> Traces {
         Traces { name: lab.name().into(), cgroup: lab.cgroup(""), init: lab.init() }
+    }
+
+    fn until_gone(&self) {
+        let began = Instant::now();
+        while !self.left().is_empty() && began.elapsed() < Duration::from_secs(10) {
+            std::thread::yield_now();
+        }
     }
 
     fn left(&self) -> Vec<String> {
