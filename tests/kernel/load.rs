@@ -5,7 +5,7 @@ use std::thread;
 use anyhow::Result;
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 use watchdog::{
-    model::Watch,
+    model::{Port, Saw, Watch},
     sources::ebpf::{Error, Probes},
 };
 
@@ -57,7 +57,7 @@ fn an_object_of_another_agreement_is_refused() -> Result<()> {
     assert!(!versions.is_empty(), "the object says no version");
     versions.into_iter().for_each(|at| other[at] = b'0');
     let Err(error) = Probes::load_object(&other, &Watch::default()) else { panic!("it was loaded") };
-    let expected = "cannot use this object of the probes: it lacks WATCHDOG_ABI_1; \
+    let expected = "cannot use this object of the probes: it lacks WATCHDOG_ABI_2; \
                     build it again with `cargo xtask build-ebpf`";
     assert_eq!(error.to_string(), expected);
     Ok(())
@@ -71,16 +71,24 @@ fn what_is_no_object_is_refused() -> Result<()> {
 }
 
 #[test]
-fn too_many_ports_are_refused() -> Result<()> {
+fn too_many_ports_are_named_and_the_others_are_watched() -> Result<()> {
     crate::stage::play(async |stage| {
-        for port in 1..=256 {
-            stage.watch_port(port, 250, 1000)?;
-        }
-        let error = stage.watch_port(257, 250, 1000).expect_err("257 ports");
+        let (mut one, mut two) = (stage.stranger()?, stage.stranger()?);
+        one.act("listen-shared 8080")?;
+        two.act("listen-shared 8080")?;
+        let error = stage.watch_ports(8080, 258).expect_err("258 ports");
         assert_eq!(
             error.to_string(),
-            "cannot watch more than 256 ports: split the configuration over several hosts, or watch fewer ports"
+            "cannot watch more than 256 ports, these are left out: 8336, 8337; split the configuration over several \
+             hosts, or watch fewer ports"
         );
+        one.act("unlisten")?;
+        // the word of the ports and the record come by two ways, in any order
+        let seen = [stage.saw().await?, stage.saw().await?];
+        assert!(seen.contains(&Saw::ListenerDown { port: Port(8080), left: 1 }), "{seen:?}");
+        let said =
+            |saw: &Saw| matches!(saw, Saw::Working { works: false, why } if why.contains("8336, 8337"));
+        assert!(seen.iter().any(said), "{seen:?}");
         Ok(())
     })
 }

@@ -1,7 +1,7 @@
 //! A cgroup, a network namespace, the probes, and puppets to act before them.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     env, fs,
     io::{BufRead, BufReader, Write},
     os::unix::{fs::MetadataExt, process::CommandExt},
@@ -90,7 +90,21 @@ impl Stage {
 
     /// Watches the stage's cgroup.
     pub(crate) fn watch_cgroup(&mut self) -> Result<()> {
-        self.watch.cgroups = BTreeSet::from([self.cgroup.id()?]);
+        self.watch_mains(&[])
+    }
+
+    /// Watches the stage's cgroup, with these as its main processes.
+    pub(crate) fn watch_mains(&mut self, mains: &[&Puppet]) -> Result<()> {
+        let pids = mains.iter().map(|puppet| puppet.pid()).collect();
+        self.watch.cgroups = BTreeMap::from([(self.cgroup.id()?, pids)]);
+        self.apply()
+    }
+
+    /// Watches this port, and those from there on that are so many more.
+    pub(crate) fn watch_ports(&mut self, first: u16, count: u16) -> Result<()> {
+        let settings =
+            WatchedPort { accept_after: Duration::from_secs(60), answer_after: Duration::from_secs(60) };
+        self.watch.ports.extend((first..first + count).map(|port| (Port(port), settings)));
         self.apply()
     }
 
@@ -311,6 +325,12 @@ impl Puppet {
         let done =
             parts.and_then(|(at, number)| Some(Done { at: at.parse().ok()?, number: number.parse().ok()? }));
         done.with_context(|| format!("{order:?} was answered by {line:?}"))
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn end(mut self) -> Result<()> {
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Has something done that is not answered, for it ends the puppet.

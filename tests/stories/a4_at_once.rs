@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::stage::{SOON, WEB, not_restarted, play};
+use crate::stage::{DAEMON, SOON, WEB, not_restarted, play, recovered_once};
 
 #[test]
 fn a4_a_heartbeat_begins_within_100_ms_of_a_death() -> Result<()> {
@@ -68,5 +68,41 @@ fn a4_while_all_is_well_nobody_is_woken_though_clients_are_many() -> Result<()> 
         let woken = watchdog.wake_ups()? - before;
         ensure!(woken <= SECONDS, "it was woken {woken} times in {SECONDS} s");
         Ok(())
+    })
+}
+
+/// A daemon on port 7000 with a child that forks workers without end, some hundred a second, all of which end well.
+const FORKS: &str = "/bin/sh -c '(while :; do /bin/sleep 0.005; printf x >>/run/ended; done) & exec /usr/local/bin/victim 7000'";
+
+#[test]
+fn a4_workers_that_come_and_go_wake_nobody_and_the_death_of_their_main_process_does() -> Result<()> {
+    const SECONDS: u64 = 10;
+    play(|lab| {
+        lab.service("daemon.service", FORKS, "Restart=no")?;
+        lab.until_answers("http://127.0.0.1:7000/", SOON)?;
+        let watchdog = lab.guard(&format!("{DAEMON}every = \"1h\"\nevery_in_use = \"1h\"\n"), &["daemon"])?;
+        let ended = || -> Result<u64> {
+            lab.sh("wc -c </run/ended")?.trim().parse().context("no count of the workers")
+        };
+        let until = |at: u64| {
+            lab.until(SOON, || {
+                ensure!(lab::mono_us() >= at, "it is too early");
+                Ok(())
+            })
+        };
+        // What the beginning sets off is over by then.
+        until(lab::mono_us() + 3_000_000)?;
+        let (began, before, workers) = (lab::mono_us(), watchdog.wake_ups()?, ended()?);
+        until(began + SECONDS * 1_000_000)?;
+        let (woken, workers) = (watchdog.wake_ups()? - before, ended()? - workers);
+        ensure!(workers > 50 * SECONDS, "only {workers} workers came and went in {SECONDS} s");
+        ensure!(woken <= SECONDS, "it was woken {woken} times in {SECONDS} s");
+
+        let killed = lab::mono_us();
+        lab.kill("KILL", lab.main_pid("daemon.service")?)?;
+        let seen = watchdog.wait_for("the main process's end", SOON, |e| e.is("suspicion", "daemon"))?;
+        let after = Duration::from_micros(seen.mono_us().saturating_sub(killed));
+        ensure!(after < Duration::from_millis(100), "its end was seen {after:?} after it");
+        recovered_once(&watchdog, "daemon", SOON).map(drop)
     })
 }

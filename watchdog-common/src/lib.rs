@@ -12,15 +12,15 @@ mod state;
 
 pub use record::{Kind, RECORD_SIZE, Record, SENDER_KERNEL, SENDER_PROCESS};
 pub use state::{
-    AnswerState, LISTENERS, OPEN, PortState, SAMPLES, STAGE_ARMED, STAGE_IDLE, STAGE_STALLED, Sample,
-    Settings, bpf_spin_lock, bpf_timer,
+    AnswerState, CgroupState, LISTENERS, Limit, MAINS, Mains, OPEN, PortState, SAMPLES, STAGE_ARMED,
+    STAGE_IDLE, STAGE_STALLED, Sample, Settings, bpf_spin_lock, bpf_timer,
 };
 
 /// The version of this agreement.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// The name of the symbol that says the version inside an object: an object of another version lacks it, and is refused.
-pub const ABI_SYMBOL: &str = "WATCHDOG_ABI_1";
+pub const ABI_SYMBOL: &str = "WATCHDOG_ABI_2";
 
 /// How many cgroups can be watched at once.
 pub const MAX_CGROUPS: usize = 4096;
@@ -36,3 +36,7 @@ pub const LEVELS: u32 = 8;
 
 /// Clients that connect are told at most once in this many nanoseconds and port.
 pub const IN_USE_NS: u64 = 5_000_000_000;
+
+/// Ends of, and signals to, processes that are not the main one are told at most once in this many nanoseconds and cgroup,
+/// each of the two for itself.
+pub const OTHERS_NS: u64 = 100_000_000;

@@ -10,9 +10,11 @@ pub const SENDER_PROCESS: u32 = 1;
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The last thread of a process of a watched cgroup ended: `cgroup`, `pid`, `code`, `comm`.
+    /// The last thread of a process of a watched cgroup ended: `cgroup`, `pid`, `code`, `comm`, `count` (of other processes
+    /// that ended uncleanly and were left out since the last record). Clean ends of main processes only.
     Exit = 1,
-    /// A signal was sent to a process of a watched cgroup: `cgroup`, `pid`, `code`, `sender*`, `comm` (the sender's).
+    /// A signal was sent to a process of a watched cgroup: `cgroup`, `pid`, `code`, `sender*`, `comm` (the sender's),
+    /// `count` (of signals to other processes that were left out since the last record).
     Signal = 2,
     /// A socket began to listen, on a watched port or by a process of a watched cgroup: `port`, `cgroup` (or 0).
     ListenerUp = 3,

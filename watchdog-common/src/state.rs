@@ -30,6 +30,43 @@ pub struct bpf_spin_lock {
     pub val: u32,
 }
 
+/// Main processes of one cgroup that are known to the kernel.
+pub const MAINS: usize = 4;
+
+/// The main processes of a watched cgroup, in watchdog's PID namespace; 0 is none. Written by user space alone.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mains {
+    /// PIDs.
+    pub pids: [u32; MAINS],
+}
+
+/// What was told of one kind, and what was not.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limit {
+    /// When one was last told that was not told in any case.
+    pub told_at: u64,
+    /// How many were left out since the last one that was told.
+    pub left_out: u32,
+    /// None.
+    pub pad: u32,
+}
+
+/// The kernel's notes on one cgroup; created empty by user space.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CgroupState {
+    /// Held while a limit is asked.
+    pub lock: bpf_spin_lock,
+    /// None.
+    pub pad: u32,
+    /// Ends of processes.
+    pub exits: Limit,
+    /// Signals.
+    pub signals: Limit,
+}
+
 /// How one port is watched; written by user space alone.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,6 +162,8 @@ impl AnswerState {
     };
 }
 
+const _: () = assert!(size_of::<Mains>() == 16, "the layout of Mains changed: that is a new ABI");
+const _: () = assert!(size_of::<CgroupState>() == 40, "the layout of CgroupState changed: that is a new ABI");
 const _: () = assert!(size_of::<Settings>() == 16, "the layout of Settings changed: that is a new ABI");
 const _: () = assert!(size_of::<PortState>() == 552, "the layout of PortState changed: that is a new ABI");
 const _: () = assert!(size_of::<Sample>() == 32, "the layout of Sample changed: that is a new ABI");

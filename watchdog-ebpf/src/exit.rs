@@ -1,4 +1,8 @@
 //! A process ended: told once, when its last thread ends.
+//!
+//! A service may fork by the hundred each second: a clean end is told of main processes only, any other end of another
+//! process now and then. Without a known main process (a forking unit without PID file) that leaves clean ends to systemd,
+//! which alone knows what they mean there.
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -10,6 +14,7 @@ use watchdog_common::Kind;
 
 use crate::{
     kernel::{given, read},
+    limit,
     record::tell,
     task,
 };
@@ -45,20 +50,29 @@ pub fn exit(ctx: BtfTracePointContext) -> u32 {
         return 0;
     }
     let Some(cgroup) = task::watched_cgroup(ended) else { return 0 };
-    // Threads that end at the same time on several CPUs all see that none is left: the first of them tells.
-    let process = Process { signal, start: read(task::leader(ended), &TASK_START) };
-    if ENDED.insert(process, 1, u64::from(BPF_NOEXIST)).is_err() {
-        return 0;
-    }
     let code: u32 = if read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
         read(signal, &SIGNAL_GROUP_EXIT_CODE)
     } else {
         read(task::leader(ended), &TASK_EXIT_CODE)
     };
+    let pid = task::pid(ended);
+    let is_main = task::is_main(cgroup, pid);
+    if code == 0 && !is_main {
+        return 0;
+    }
+    // Threads that end at the same time on several CPUs all see that none is left: the first of them tells.
+    let process = Process { signal, start: read(task::leader(ended), &TASK_START) };
+    if ENDED.insert(process, 1, u64::from(BPF_NOEXIST)).is_err() {
+        return 0;
+    }
+    // SAFETY: the address of a field of a living map value.
+    let passed = limit::pass(cgroup, is_main, |state| unsafe { &raw mut (*state).exits });
+    let Some(left_out) = passed else { return 0 };
     tell(Kind::Exit, |record| {
         record.cgroup = cgroup;
-        record.pid = task::pid(ended);
+        record.pid = pid;
         record.code = code;
+        record.count = left_out;
         record.comm = task::comm(ended);
     });
     0

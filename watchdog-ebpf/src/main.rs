@@ -2,7 +2,7 @@
 //!
 //! `exit` (a process ended) · `signal` (who sent it) · `state` (listeners come and go, clients connect) with its two timers
 //! `accept` and `answer` · `seed` (listeners older than we are). They share `kernel` (reading the kernel's memory), `task`
-//! (whose process is that), `sock` (whose connection is that) and `record` (telling user space).
+//! (whose process is that), `limit` (is that one too many), `sock` (whose connection is that) and `record` (telling user space).
 //!
 //! Invariant: nothing is told that user space did not ask for, and nothing that could not be told is forgotten: it is
 //! counted in `LOST`. Structure offsets come from user space, which reads them from the running kernel's own type
@@ -13,6 +13,7 @@ mod accept;
 mod answer;
 mod exit;
 mod kernel;
+mod limit;
 mod record;
 mod seed;
 mod signal;
@@ -24,7 +25,7 @@ use aya_ebpf::Global;
 use watchdog_common::ABI;
 
 /// [`watchdog_common::ABI_SYMBOL`]: user space refuses an object without it.
-#[unsafe(export_name = "WATCHDOG_ABI_1")]
+#[unsafe(export_name = "WATCHDOG_ABI_2")]
 static AGREEMENT: Global<u32> = Global::new(ABI);
 
 /// Several of the helpers are for GPL-compatible programs only.

@@ -1,4 +1,6 @@
 //! Who sent it: runs in the sender's context, before the signal is delivered.
+//!
+//! Signals to other processes than the main one serve to name the sender of a fatal one: they are told now and then.
 
 use aya_ebpf::{
     helpers::generated::bpf_get_current_uid_gid, macros::btf_tracepoint, programs::BtfTracePointContext,
@@ -7,6 +9,7 @@ use watchdog_common::{Kind, SENDER_KERNEL, SENDER_PROCESS};
 
 use crate::{
     kernel::{given, read},
+    limit,
     record::tell,
     task,
 };
@@ -63,11 +66,17 @@ pub fn signal(ctx: BtfTracePointContext) -> u32 {
     }
     let target: u64 = ctx.arg(2);
     let Some(cgroup) = task::watched_cgroup(target) else { return 0 };
+    let pid = task::pid(target);
+    let is_main = task::is_main(cgroup, pid);
+    // SAFETY: the address of a field of a living map value.
+    let passed = limit::pass(cgroup, is_main, |state| unsafe { &raw mut (*state).signals });
+    let Some(left_out) = passed else { return 0 };
     let by_process = from_process(ctx.arg(1));
     let sender = task::current();
     tell(Kind::Signal, |record| {
         record.cgroup = cgroup;
-        record.pid = task::pid(target);
+        record.pid = pid;
+        record.count = left_out;
         record.code = number as u32;
         record.sender = SENDER_KERNEL;
         if by_process {

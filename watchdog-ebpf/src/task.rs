@@ -1,13 +1,13 @@
 //! Whose process is that?
 
 use aya_ebpf::{btf_maps::HashMap, helpers::generated::bpf_get_current_task, macros::btf_map};
-use watchdog_common::{LEVELS, MAX_CGROUPS};
+use watchdog_common::{LEVELS, MAX_CGROUPS, Mains};
 
 use crate::kernel::{given, read, read_at};
 
 /// The watched cgroups.
 #[btf_map]
-static SERVICES: HashMap<u64, u32, MAX_CGROUPS> = HashMap::new();
+static SERVICES: HashMap<u64, Mains, MAX_CGROUPS> = HashMap::new();
 
 given! {
     /// The number of watchdog's PID namespace.
@@ -55,6 +55,14 @@ pub fn watched_cgroup(task: u64) -> Option<u64> {
         }
     }
     None
+}
+
+/// Whether this is a main process of this watched cgroup.
+#[inline(always)]
+pub fn is_main(cgroup: u64, pid: u32) -> bool {
+    // SAFETY: copied at once; user space replaces values, it does not write into them.
+    let Some(mains) = (unsafe { SERVICES.get(cgroup) }).copied() else { return false };
+    pid != 0 && mains.pids.contains(&pid)
 }
 
 /// The number of a task's own cgroup.

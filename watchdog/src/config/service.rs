@@ -107,8 +107,13 @@ pub(super) fn read(
         .iter()
         .filter(|(_, when)| when.on_failure != OnFailure::Off)
         .filter_map(|(asked, _)| connect(asked));
-    let watched =
-        unit.clone().map(|unit| Watched { unit, connects: connects.collect(), accept_after, answer_after });
+    let watched = unit.clone().map(|unit| Watched {
+        unit,
+        connects: connects.collect(),
+        asked: pulses.iter().any(|(_, when)| when.on_failure != OnFailure::Off),
+        accept_after,
+        answer_after,
+    });
     let (heartbeats, pulses) = pulses.into_iter().unzip();
     let group = service.text("group", values::name);
     let only_if_enabled = service.flag("only_if_enabled").unwrap_or(true);

@@ -101,8 +101,10 @@ fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings 
     for (name, guard, asked) in services {
         let (accept_after, answer_after) = (Duration::from_millis(250), seconds(1));
         let unit = guard.unit.clone();
-        watched
-            .insert(Service::new(name), Watched { unit, connects: Vec::new(), accept_after, answer_after });
+        watched.insert(
+            Service::new(name),
+            Watched { unit, connects: Vec::new(), asked: !asked.is_empty(), accept_after, answer_after },
+        );
         policy.services.insert(Service::new(name), guard);
         heartbeats.insert(Service::new(name), asked);
     }

@@ -81,6 +81,9 @@ pub struct Exit {
     pub cause: Cause,
     /// Its name (the kernel's `comm`, 15 bytes), for people only.
     pub comm: String,
+    /// How many other unclean ends of processes that are not the main one were left out before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u32,
 }
 
 /// A signal on its way to a process.
@@ -94,6 +97,14 @@ pub struct SignalSent {
     pub signal: u8,
     /// Who sent it.
     pub sender: Sender,
+    /// How many signals to processes that are not the main one were left out before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes what it skips by reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Who sent a signal.

@@ -70,8 +70,9 @@ pub enum Finding {
 /// What the kernel side must let through; everything else wakes nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
-    /// Cgroups of watched units.
-    pub cgroups: BTreeSet<CgroupId>,
+    /// Cgroups of watched units, each with the PIDs of its main processes, the latest last; none where none is known. Ends
+    /// of, and signals to, other processes are told now and then, and clean ends of them never.
+    pub cgroups: BTreeMap<CgroupId, Vec<u32>>,
     /// Ports of watched units and of heartbeats, in watchdog's own network namespace.
     pub ports: BTreeMap<Port, WatchedPort>,
 }

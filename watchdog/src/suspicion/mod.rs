@@ -2,7 +2,8 @@
 //! answered alive.
 //!
 //! Identity is the cgroup's number, which systemd makes anew at each start; a port leads to the services that own it and to
-//! those whose heartbeat connects to it. The end of a main process is never quieted.
+//! those whose heartbeat connects to it. The end of a main process is never quieted. Of a service that nobody asks, only
+//! the end of its main process and a loss are told.
 //!
 //! Invariant: a sign that comes in a quiet time is kept and told when the time is over, unless what it saw is over too.
 //! Deliberately absent: any judgement of what a suspicion is worth; that is the policy's.
@@ -223,6 +224,10 @@ impl Suspicions {
     }
 
     fn suspect(&mut self, now: Mono, at: Mono, service: &Service, why: Why, found: &mut Vec<Finding>) {
+        // no answer would ever make it quiet; a loss may have taken the end of its unit, which is looked up
+        if why != Why::Loss && !self.settings.services.get(service).is_some_and(|watched| watched.asked) {
+            return;
+        }
         let suspicion = Suspicion { service: service.clone(), at, why };
         match suspicion.why {
             Why::MainExit { .. } | Why::InUse => found.push(Finding::Suspicion(suspicion)),
@@ -267,6 +272,9 @@ impl Suspicions {
     fn rewatch(&mut self, found: &mut Vec<Finding>) {
         let mut watch = Watch { cgroups: self.owners.cgroups(), ports: BTreeMap::new() };
         for (service, watched) in &self.settings.services {
+            if !watched.asked {
+                continue;
+            }
             for port in watched.ports().chain(self.owners.ports(service)) {
                 let entry = watch.ports.entry(port).or_insert(WatchedPort {
                     accept_after: watched.accept_after,

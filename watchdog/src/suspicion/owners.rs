@@ -98,8 +98,13 @@ impl Owners {
         })
     }
 
-    pub(super) fn cgroups(&self) -> BTreeSet<CgroupId> {
-        self.known.values().filter_map(|known| known.cgroup).collect()
+    /// Each cgroup with its main processes, the latest last.
+    pub(super) fn cgroups(&self) -> BTreeMap<CgroupId, Vec<u32>> {
+        let of = |known: &Known, cgroup| {
+            let mains = known.mains.iter().filter(|(own, _)| *own == cgroup);
+            (cgroup, mains.map(|(_, pid)| *pid).collect())
+        };
+        self.known.values().filter_map(|known| Some(of(known, known.cgroup?))).collect()
     }
 
     /// An address that reaches the unit's listener for this port: its own, with loopback for "all addresses".

@@ -16,6 +16,8 @@ pub struct Watched {
     pub unit: Unit,
     /// Where its heartbeats connect, and the port of their URL (0 where there is none).
     pub connects: Vec<(Connect, u16)>,
+    /// A heartbeat of it can be asked. Where none can, only its end is worth telling.
+    pub asked: bool,
     /// `stall.accept_after`.
     pub accept_after: Duration,
     /// `stall.answer_after`.

@@ -67,6 +67,7 @@ fn the_sample_loads_and_means_what_its_comments_say() {
     let watched = Watched {
         unit: unit("php8.2-fpm.service"),
         connects: vec![(connect.clone(), 80)],
+        asked: true,
         accept_after: Duration::from_millis(250),
         answer_after: seconds(1),
     };

@@ -164,7 +164,7 @@ impl World {
             }
             ["worker", "signal", signal] => {
                 let cause = Cause::Signal { signal: signal.parse().unwrap(), core: false };
-                let exit = Exit { cgroup: CgroupId(1), pid: 11, cause, comm: "web".into() };
+                let exit = Exit { cgroup: CgroupId(1), pid: 11, cause, comm: "web".into(), more: 0 };
                 let why = Why::WorkerExit { exit, sent: None };
                 let at = self.now;
                 self.put(Input::Suspicion(Suspicion { service: name, at, why }));
@@ -225,7 +225,7 @@ impl World {
     }
 
     fn exit(&mut self, service: Service, cause: Cause) {
-        let exit = Exit { cgroup: CgroupId(1), pid: 10, cause, comm: "web".into() };
+        let exit = Exit { cgroup: CgroupId(1), pid: 10, cause, comm: "web".into(), more: 0 };
         let suspicion = Suspicion { service, at: self.now, why: Why::MainExit { exit, sent: None } };
         self.put(Input::Suspicion(suspicion));
     }

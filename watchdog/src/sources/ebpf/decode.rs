@@ -15,12 +15,14 @@ pub(super) fn sign(bytes: &[u8]) -> Option<Sign> {
             pid: record.pid,
             cause: cause(record.code),
             comm: text(&record.comm),
+            more: record.count,
         }),
         Kind::Signal => Saw::SignalSent(SignalSent {
             cgroup: CgroupId(record.cgroup),
             pid: record.pid,
             signal: u8::try_from(record.code).ok()?,
             sender: sender(&record),
+            more: record.count,
         }),
         Kind::ListenerUp => Saw::ListenerUp(port(&record)?),
         Kind::ListenerDown => Saw::ListenerDown { port: port(&record)?, left: record.count },
@@ -109,6 +111,16 @@ mod tests {
             &record(Kind::Exit as u32, [77, 0, 0], [0, 0x8b, 0, 0, 0, 0, 0], b"php-fpm8.2\0junk"),
             expect![[
                 r#"1.500000 {"exit":{"cgroup":77,"pid":0,"cause":{"signal":{"signal":11,"core":true}},"comm":"php-fpm8.2"}}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn what_was_left_out_before_is_told() {
+        check(
+            &record(Kind::Exit as u32, [77, 0, 0], [812, 3 << 8, 0, 42, 0, 0, 0], b"cgi"),
+            expect![[
+                r#"1.500000 {"exit":{"cgroup":77,"pid":812,"cause":{"code":3},"comm":"cgi","more":42}}"#
             ]],
         );
     }

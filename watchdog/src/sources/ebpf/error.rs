@@ -80,13 +80,16 @@ pub enum Error {
     },
     /// Too much to watch.
     #[error(
-        "cannot watch more than {limit} {what}: split the configuration over several hosts, or watch fewer ports"
+        "cannot watch more than {limit} {what}, these are left out: {left_out}; split the configuration over several \
+         hosts, or watch fewer ports"
     )]
     TooMany {
         /// Of what.
         what: &'static str,
         /// How many are possible.
         limit: usize,
+        /// Which are not watched.
+        left_out: String,
     },
     /// The listeners that are there already cannot be looked at.
     #[error("cannot look for the present listeners")]

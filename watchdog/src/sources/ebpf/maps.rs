@@ -1,10 +1,12 @@
 //! The maps that user space writes: what is watched.
 
+use std::collections::BTreeMap;
+
 use aya::{
     Ebpf,
     maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
-use watchdog_common::{AnswerState, MAX_CGROUPS, MAX_PORTS, PortState, Settings};
+use watchdog_common::{AnswerState, CgroupState, MAINS, MAX_CGROUPS, MAX_PORTS, Mains, PortState, Settings};
 
 use super::error::Error;
 use crate::model::{CgroupId, Port, Watch, WatchedPort};
@@ -21,6 +23,8 @@ macro_rules! value {
     };
 }
 
+value!(MainsValue, Mains);
+value!(CgroupValue, CgroupState);
 value!(SettingsValue, Settings);
 value!(PortValue, PortState);
 value!(AnswerValue, AnswerState);
@@ -30,12 +34,14 @@ const BPF_NOEXIST: u64 = 1;
 
 /// The maps of a loaded object, and what is in them.
 pub(super) struct Maps {
-    services: HashMap<MapData, u64, u32>,
+    services: HashMap<MapData, u64, MainsValue>,
+    cgroups: HashMap<MapData, u64, CgroupValue>,
     settings: HashMap<MapData, u32, SettingsValue>,
     ports: HashMap<MapData, u32, PortValue>,
     answers: HashMap<MapData, u32, AnswerValue>,
     lost: PerCpuArray<MapData, u64>,
     watched: Watch,
+    seed_owed: bool,
 }
 
 impl Maps {
@@ -43,11 +49,13 @@ impl Maps {
     pub(super) fn take(bpf: &mut Ebpf) -> Result<Maps, Error> {
         Ok(Maps {
             services: take(bpf, "SERVICES")?,
+            cgroups: take(bpf, "CGROUPS")?,
             settings: take(bpf, "SETTINGS")?,
             ports: take(bpf, "PORTS")?,
             answers: take(bpf, "ANSWERS")?,
             lost: take(bpf, "LOST")?,
             watched: Watch::default(),
+            seed_owed: false,
         })
     }
 
@@ -57,47 +65,67 @@ impl Maps {
         Ok(values.iter().sum())
     }
 
-    /// Makes the maps hold this and nothing else; `true` when there are new ports, whose listeners must be looked for. What
-    /// stays keeps the kernel's notes. After an error, what was done is known, and the rest is tried again the next time.
-    pub(super) fn watch(&mut self, wanted: &Watch) -> Result<bool, Error> {
-        if wanted.cgroups.len() > MAX_CGROUPS {
-            return Err(Error::TooMany { what: "cgroups", limit: MAX_CGROUPS });
-        }
-        if wanted.ports.len() > MAX_PORTS {
-            return Err(Error::TooMany { what: "ports", limit: MAX_PORTS });
-        }
-        let gone: Vec<CgroupId> = self.watched.cgroups.difference(&wanted.cgroups).copied().collect();
+    /// Makes the maps hold this and nothing else. What stays keeps the kernel's notes. Where there is too much, the last
+    /// ones are left out and named by the error. After any other error, what was done is known, and the rest is tried again
+    /// the next time.
+    pub(super) fn watch(&mut self, wanted: &Watch) -> Result<(), Error> {
+        let (cgroups, cgroups_fit) = fitting(&wanted.cgroups, MAX_CGROUPS, "cgroups", |cgroup| cgroup.0);
+        let (ports, ports_fit) = fitting(&wanted.ports, MAX_PORTS, "ports", |port| port.0);
+        let (cgroups, ports) = (self.watch_cgroups(&cgroups), self.watch_ports(&ports));
+        cgroups.and(ports).and(cgroups_fit).and(ports_fit)
+    }
+
+    /// There are ports whose listeners must be looked for still.
+    pub(super) fn seed_owed(&self) -> bool {
+        self.seed_owed
+    }
+
+    /// The listeners were looked for, or cannot be.
+    pub(super) fn seeded(&mut self) {
+        self.seed_owed = false;
+    }
+
+    fn watch_cgroups(&mut self, wanted: &BTreeMap<CgroupId, &Vec<u32>>) -> Result<(), Error> {
+        let known = self.watched.cgroups.keys();
+        let gone: Vec<CgroupId> = known.filter(|cgroup| !wanted.contains_key(cgroup)).copied().collect();
         for cgroup in gone {
             forget("SERVICES", self.services.remove(&cgroup.0))?;
+            forget("CGROUPS", self.cgroups.remove(&cgroup.0))?;
             self.watched.cgroups.remove(&cgroup);
         }
-        let new: Vec<CgroupId> = wanted.cgroups.difference(&self.watched.cgroups).copied().collect();
-        for cgroup in new {
-            let inserted = self.services.insert(cgroup.0, 1, 0);
+        for (cgroup, mains) in wanted {
+            if self.watched.cgroups.get(cgroup) == Some(mains) {
+                continue;
+            }
+            let inserted = self.cgroups.insert(cgroup.0, CgroupValue(CgroupState::default()), BPF_NOEXIST);
+            exists("CGROUPS", inserted)?;
+            let inserted = self.services.insert(cgroup.0, MainsValue(latest(mains)), 0);
             inserted.map_err(|source| Error::Map { name: "SERVICES", source })?;
-            self.watched.cgroups.insert(cgroup);
+            self.watched.cgroups.insert(*cgroup, mains.to_vec());
         }
-        let gone: Vec<Port> =
-            self.watched.ports.keys().filter(|port| !wanted.ports.contains_key(port)).copied().collect();
+        Ok(())
+    }
+
+    fn watch_ports(&mut self, wanted: &BTreeMap<Port, &WatchedPort>) -> Result<(), Error> {
+        let known = self.watched.ports.keys();
+        let gone: Vec<Port> = known.filter(|port| !wanted.contains_key(port)).copied().collect();
         for port in gone {
             self.remove_port(port)?;
         }
-        let mut new_ports = false;
-        for (port, settings) in &wanted.ports {
+        for (port, settings) in wanted {
             match self.watched.ports.get(port) {
-                Some(known) if known == settings => {}
+                Some(known) if known == *settings => {}
                 Some(_) => self.set(*port, settings)?,
-                None => {
-                    self.add_port(*port, settings)?;
-                    new_ports = true;
-                }
+                None => self.add_port(*port, settings)?,
             }
         }
-        Ok(new_ports)
+        Ok(())
     }
 
     fn add_port(&mut self, port: Port, settings: &WatchedPort) -> Result<(), Error> {
         let key = u32::from(port.0);
+        // remembered before anything can fail: a port that is watched already is never new again
+        self.seed_owed = true;
         let inserted = self.ports.insert(key, PortValue(PortState::EMPTY), BPF_NOEXIST);
         exists("PORTS", inserted)?;
         let inserted = self.answers.insert(key, AnswerValue(AnswerState::EMPTY), BPF_NOEXIST);
@@ -125,6 +153,29 @@ impl Maps {
         self.watched.ports.remove(&port);
         Ok(())
     }
+}
+
+/// The first ones, as many as the map holds, and which are left out.
+fn fitting<'a, K: Ord + Copy, V, N: ToString>(
+    wanted: &'a BTreeMap<K, V>,
+    limit: usize,
+    what: &'static str,
+    name: impl Fn(&K) -> N,
+) -> (BTreeMap<K, &'a V>, Result<(), Error>) {
+    let first = wanted.iter().take(limit).map(|(key, value)| (*key, value)).collect();
+    let left_out: Vec<String> = wanted.keys().skip(limit).map(|key| name(key).to_string()).collect();
+    let fits = match left_out.is_empty() {
+        true => Ok(()),
+        false => Err(Error::TooMany { what, limit, left_out: left_out.join(", ") }),
+    };
+    (first, fits)
+}
+
+/// The main processes that the kernel is to know: those of the present come last.
+fn latest(mains: &[u32]) -> Mains {
+    let mut pids = [0; MAINS];
+    pids.iter_mut().zip(mains.iter().rev()).for_each(|(slot, pid)| *slot = *pid);
+    Mains { pids }
 }
 
 /// The ring buffer.

@@ -4,7 +4,8 @@
 //! structures are read from the running kernel's own type information at the load, so that one object serves all kernels.
 //!
 //! Invariant: a record is told as a sign, or counted in a [`Loss`](crate::model::Loss); the reader never waits for whoever takes the signs. Nothing
-//! ticks: the count of losses is read when records came, for a full ring buffer always holds some.
+//! ticks: the count of losses is read when records came, for a full ring buffer always holds some; what could not be watched
+//! is tried again after growing pauses, and only then is there a timer.
 //! Deliberately absent: whose process or socket it was (`suspicion` knows), other network namespaces than our own.
 
 mod btf;
@@ -14,6 +15,7 @@ mod load;
 mod maps;
 mod missing;
 mod offsets;
+mod retry;
 mod teller;
 
 use aya::{
@@ -31,6 +33,7 @@ pub use error::Error;
 pub use missing::{Missing, Program};
 
 use maps::Maps;
+use retry::Retry;
 use teller::Teller;
 
 /// Records taken from the ring buffer before others have a turn.
@@ -38,8 +41,13 @@ const BATCH: usize = 256;
 
 /// Probes in the kernel; gone from there when dropped.
 pub struct Probes {
-    bpf: Ebpf,
     events: RingBuf<MapData>,
+    filters: Filters,
+}
+
+/// What is let through by the programs in the kernel, which are gone when this is dropped.
+struct Filters {
+    bpf: Ebpf,
     maps: Maps,
     has_seed: bool,
 }
@@ -60,24 +68,23 @@ impl Probes {
         let events = maps::events(&mut bpf)?;
         let maps = Maps::take(&mut bpf)?;
         let has_seed = !missing.iter().any(|known| known.program == Program::Seed);
-        let mut probes = Probes { bpf, events, maps, has_seed };
-        probes.watch(watch)?;
-        Ok((probes, missing))
+        let mut probes = Probes { events, filters: Filters { bpf, maps, has_seed } };
+        match probes.watch(watch) {
+            // the rest is watched all the same; `run` says it as a sign
+            Err(Error::TooMany { .. }) | Ok(()) => Ok((probes, missing)),
+            Err(error) => Err(error),
+        }
     }
 
     /// From now on these are watched, and nothing else. Ports that stay keep what is known of them.
     pub fn watch(&mut self, watch: &Watch) -> Result<(), Error> {
-        let new_ports = self.maps.watch(watch)?;
-        if new_ports && self.has_seed {
-            load::seed(&mut self.bpf)?;
-        }
-        Ok(())
+        self.filters.watch(watch)
     }
 
     /// What ran how often and for how long, where `kernel.bpf_stats_enabled` is on.
     pub fn costs(&self) -> Vec<Cost> {
         let programs = Program::ALL.into_iter().filter_map(|program| {
-            let info = self.bpf.program(program.name())?.info().ok()?;
+            let info = self.filters.bpf.program(program.name())?.info().ok()?;
             Some(Cost { program, runs: info.run_count(), took: info.run_time() })
         });
         programs.collect()
@@ -90,9 +97,10 @@ impl Probes {
         signs: mpsc::Sender<Sign>,
         mut watch: watch::Receiver<Watch>,
     ) -> Result<(), Error> {
-        let Probes { mut bpf, events, mut maps, has_seed } = self;
+        let Probes { events, mut filters } = self;
         let mut ring = readable(events)?;
         let mut teller = Teller::new(signs.clone());
+        let mut retry = Retry::default();
         watch.mark_changed();
         loop {
             tokio::select! {
@@ -101,10 +109,14 @@ impl Probes {
                         return Ok(());
                     }
                     let wanted = watch.borrow_and_update().clone();
-                    let done = maps.watch(&wanted).and_then(|new_ports| match new_ports && has_seed {
-                        true => load::seed(&mut bpf),
-                        false => Ok(()),
-                    });
+                    let done = filters.watch(&wanted);
+                    retry.after(&done);
+                    teller.works(done);
+                }
+                () = retry.due() => {
+                    let wanted = watch.borrow().clone();
+                    let done = filters.watch(&wanted);
+                    retry.after(&done);
                     teller.works(done);
                 }
                 ready = ring.readable_mut() => {
@@ -117,7 +129,7 @@ impl Probes {
                     if taken < BATCH {
                         guard.clear_ready();
                     }
-                    teller.lost(maps.lost()?);
+                    teller.lost(filters.maps.lost()?);
                     tokio::task::yield_now().await;
                 }
                 there_is_room = teller.room(), if teller.owes() => {
@@ -127,6 +139,25 @@ impl Probes {
                 }
                 () = signs.closed() => return Ok(()),
             }
+        }
+    }
+}
+
+impl Filters {
+    /// Watches what can be watched, and looks for the listeners of new ports even where something else failed.
+    fn watch(&mut self, wanted: &Watch) -> Result<(), Error> {
+        let watched = self.maps.watch(wanted);
+        let seeded = match self.maps.seed_owed() && self.has_seed {
+            true => load::seed(&mut self.bpf),
+            false => Ok(()),
+        };
+        if seeded.is_ok() {
+            self.maps.seeded();
+        }
+        // what can be tried again is said first: it is what may end
+        match (watched, seeded) {
+            (Err(Error::TooMany { .. }) | Ok(()), Err(seed)) => Err(seed),
+            (watched, Ok(()) | Err(_)) => watched,
         }
     }
 }

@@ -19,13 +19,14 @@ pub(super) struct Teller {
     channel: u64,
     /// Told next time there is room, the last word only.
     working: Option<Sign>,
-    works: bool,
+    /// Why it does not work; empty while it does.
+    why: String,
 }
 
 impl Teller {
     /// Counts from the load on: what was lost before anyone listened is told too.
     pub(super) fn new(signs: mpsc::Sender<Sign>) -> Teller {
-        Teller { signs, counted: 0, ring: 0, channel: 0, working: None, works: true }
+        Teller { signs, counted: 0, ring: 0, channel: 0, working: None, why: String::new() }
     }
 
     /// A record came.
@@ -46,13 +47,15 @@ impl Teller {
 
     /// The filters in the kernel were changed, or could not be.
     pub(super) fn works(&mut self, done: Result<(), Error>) {
-        let why = match &done {
-            Ok(()) if self.works => return,
-            Ok(()) => String::new(),
-            Err(error) => chain(error),
-        };
-        self.works = done.is_ok();
-        self.working = Some(sign(Saw::Working { works: self.works, why }));
+        let why = done.err().map_or_else(String::new, |error| chain(&error));
+        if why == self.why {
+            return;
+        }
+        if !why.is_empty() {
+            tracing::warn!(why, "the probes do not watch everything");
+        }
+        self.why.clone_from(&why);
+        self.working = Some(sign(Saw::Working { works: why.is_empty(), why }));
     }
 
     fn lost_so_far(&self) -> u64 {

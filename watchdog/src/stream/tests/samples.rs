@@ -52,12 +52,12 @@ pub(super) fn sign(saw: Saw) -> Record {
 }
 
 pub(super) fn exit(cause: Cause) -> Exit {
-    Exit { cgroup: CgroupId(33), pid: 812, cause, comm: "nginx".into() }
+    Exit { cgroup: CgroupId(33), pid: 812, cause, comm: "nginx".into(), more: 0 }
 }
 
 pub(super) fn sent() -> SignalSent {
     let sender = Sender::Process { pid: 4711, uid: 0, comm: "kill".into(), cgroup: CgroupId(34) };
-    SignalSent { cgroup: CgroupId(33), pid: 812, signal: 9, sender }
+    SignalSent { cgroup: CgroupId(33), pid: 812, signal: 9, sender, more: 0 }
 }
 
 pub(super) fn stall() -> Stall {

@@ -1,5 +1,5 @@
 //! Scripts of timed signs against expected findings. A script line is `TIME WORDS`; TIME is in milliseconds. Between two lines
-//! the room is woken whenever it wants to be. A script begins with its services: `NAME UNIT CONNECT… [accept=MS]`.
+//! the room is woken whenever it wants to be. A script begins with its services: `NAME UNIT CONNECT… [accept=MS] [unasked]`.
 
 mod owners;
 mod processes;
@@ -37,12 +37,15 @@ fn settings(text: &str) -> Settings {
         let mut watched = Watched {
             unit: words.next().expect("a unit").parse().expect("a unit"),
             connects: vec![],
+            asked: true,
             accept_after: Duration::from_millis(250),
             answer_after: Duration::from_secs(1),
         };
         for word in words {
             if let Some(ms) = word.strip_prefix("accept=") {
                 watched.accept_after = Duration::from_millis(ms.parse().expect("milliseconds"));
+            } else if word == "unasked" {
+                watched.asked = false;
             } else if let Some(port) = word.strip_prefix("own:") {
                 watched.connects.push((Connect::Own, port.parse().expect("a port")));
             } else if let Some(port) = word.strip_prefix("dns:") {
@@ -162,7 +165,11 @@ fn why(why: &Why) -> String {
 }
 
 fn watching(watch: &Watch) -> String {
-    let cgroups: Vec<String> = watch.cgroups.iter().map(|cgroup| cgroup.0.to_string()).collect();
+    let cgroup = |(cgroup, mains): (&CgroupId, &Vec<u32>)| {
+        let mains: Vec<String> = mains.iter().map(u32::to_string).collect();
+        if mains.is_empty() { cgroup.0.to_string() } else { format!("{}:{}", cgroup.0, mains.join(",")) }
+    };
+    let cgroups: Vec<String> = watch.cgroups.iter().map(cgroup).collect();
     let port = |(port, how): (&Port, &WatchedPort)| format!("{port} ({:?})", how.accept_after);
     let ports: Vec<String> = watch.ports.iter().map(port).collect();
     format!("watch cgroups [{}], ports [{}]", cgroups.join(" "), ports.join(" "))
@@ -189,7 +196,7 @@ fn saw(words: &[&str]) -> Saw {
                 other => panic!("cause {other}"),
             };
             let pid = u32::try_from(number(pid)).expect("a PID");
-            Saw::Exit(Exit { cgroup: CgroupId(number(cgroup)), pid, cause, comm: "web".into() })
+            Saw::Exit(Exit { cgroup: CgroupId(number(cgroup)), pid, cause, comm: "web".into(), more: 0 })
         }
         ["sent", cgroup, pid, signal, "by", sender] => Saw::SignalSent(SignalSent {
             cgroup: CgroupId(number(cgroup)),
@@ -204,6 +211,7 @@ fn saw(words: &[&str]) -> Saw {
                     cgroup: CgroupId(99),
                 },
             },
+            more: 0,
         }),
         ["listeners", rest @ ..] => Saw::Listeners(rest.iter().map(|text| listener(text)).collect()),
         ["up", at] => Saw::ListenerUp(port(at)),

@@ -18,12 +18,12 @@ fn a_port_leads_to_the_unit_that_owns_it_and_to_those_that_are_asked_through_it(
         expect![[r#"
             > 0 unit web.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7], ports [80 (100ms)]
+              watch cgroups [7:100], ports [80 (100ms)]
             > 0 unit php.service run=1 cgroup=8 main=200
               ask for the listeners
-              watch cgroups [7 8], ports [80 (100ms)]
+              watch cgroups [7:100 8:200], ports [80 (100ms)]
             > 1 listeners 0.0.0.0:80@7 0.0.0.0:443@7 /run/db.sock@9
-              watch cgroups [7 8], ports [80 (100ms) 443 (250ms)]
+              watch cgroups [7:100 8:200], ports [80 (100ms) 443 (250ms)]
               php is asked through [web]
             > 2 accept 80
               2ms php, since 2ms: accepts stall on 80
@@ -58,17 +58,17 @@ fn a_front_end_that_is_down_stays_in_front_until_another_one_listens() {
         expect![[r#"
             > 0 unit web.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7], ports [80 (250ms) 81 (250ms)]
+              watch cgroups [7:100], ports [80 (250ms) 81 (250ms)]
             > 0 unit alt.service run=1 cgroup=9 main=300
               ask for the listeners
-              watch cgroups [7 9], ports [80 (250ms) 81 (250ms)]
+              watch cgroups [7:100 9:300], ports [80 (250ms) 81 (250ms)]
             > 1 listeners 0.0.0.0:80@7
               php is asked through [web]
             > 1000 unit web.service run=1 cgroup=7 down
             > 1001 listeners
             > 1002 unit web.service run=2 cgroup=10 main=101
               ask for the listeners
-              watch cgroups [9 10], ports [80 (250ms) 81 (250ms)]
+              watch cgroups [9:300 10:101], ports [80 (250ms) 81 (250ms)]
             > 1003 listeners 0.0.0.0:80@10
             > 2000 listeners 0.0.0.0:80@9
               php is asked through [alt]
@@ -89,10 +89,10 @@ fn the_listener_of_just_this_address_is_in_front_and_not_the_one_of_all() {
         expect![[r#"
             > 0 unit web.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7], ports [80 (250ms) 81 (250ms)]
+              watch cgroups [7:100], ports [80 (250ms) 81 (250ms)]
             > 0 unit varnish.service run=1 cgroup=8 main=200
               ask for the listeners
-              watch cgroups [7 8], ports [80 (250ms) 81 (250ms)]
+              watch cgroups [7:100 8:200], ports [80 (250ms) 81 (250ms)]
             > 1 listeners 0.0.0.0:80@7 127.0.0.1:80@8
               php is asked through [varnish]
               web is asked through [varnish]
@@ -114,7 +114,7 @@ fn a_unix_socket_leads_to_its_front() {
         expect![[r#"
             > 0 unit gate.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7], ports []
+              watch cgroups [7:100], ports []
             > 1 listeners /run/gate.sock@7
               app is asked through [gate]
         "#]],
@@ -139,16 +139,16 @@ fn an_own_heartbeat_goes_to_the_units_own_listener_else_to_loopback() {
         expect![[r#"
             > 0 unit a.service run=1 cgroup=1 main=1
               ask for the listeners
-              watch cgroups [1], ports [80 (250ms)]
+              watch cgroups [1:1], ports [80 (250ms)]
             > 0 unit b.service run=1 cgroup=2 main=2
               ask for the listeners
-              watch cgroups [1 2], ports [80 (250ms)]
+              watch cgroups [1:1 2:2], ports [80 (250ms)]
             > 0 unit c.service run=1 cgroup=3 main=3
               ask for the listeners
-              watch cgroups [1 2 3], ports [80 (250ms)]
+              watch cgroups [1:1 2:2 3:3], ports [80 (250ms)]
             > 0 unit d.service run=1 cgroup=4 main=4
               ask for the listeners
-              watch cgroups [1 2 3 4], ports [80 (250ms)]
+              watch cgroups [1:1 2:2 3:3 4:4], ports [80 (250ms)]
             > 1 listeners 0.0.0.0:80@1 [::]:80@2 10.0.0.1:80@3 10.0.0.2:80@4 127.0.0.1:80@4
               a is asked through [d]
               e is asked through [d]
@@ -181,7 +181,7 @@ fn where_a_unit_listened_is_known_after_it_went_down() {
         expect![[r#"
             > 0 unit web.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7], ports [9 (250ms) 80 (250ms) 8080 (250ms)]
+              watch cgroups [7:100], ports [9 (250ms) 80 (250ms) 8080 (250ms)]
             > 1 listeners 0.0.0.0:80@7 /run/web.sock@7
             > 2 unit web.service run=1 cgroup=7 down
             > 3 listeners
@@ -208,17 +208,18 @@ fn the_kernel_watches_present_cgroups_and_each_port_with_the_shortest_wait() {
         expect![[r#"
             > 0 unit web.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7], ports [80 (100ms)]
+              watch cgroups [7:100], ports [80 (100ms)]
             > 1 unit web.service run=1 cgroup=7 main=100
             > 2 unit web.service run=1 cgroup=7 main=101
               ask for the listeners
+              watch cgroups [7:100,101], ports [80 (100ms)]
             > 3 listeners 0.0.0.0:80@7 0.0.0.0:443@7
-              watch cgroups [7], ports [80 (100ms) 443 (300ms)]
+              watch cgroups [7:100,101], ports [80 (100ms) 443 (300ms)]
               php is asked through [web]
             > 4 unit web.service run=1 down
             > 5 unit web.service run=2 cgroup=8 main=102
               ask for the listeners
-              watch cgroups [8], ports [80 (100ms) 443 (300ms)]
+              watch cgroups [8:102], ports [80 (100ms) 443 (300ms)]
             > 6 unit other.service run=1 cgroup=9 main=103
         "#]],
     );
@@ -238,13 +239,13 @@ fn a_reload_keeps_what_is_known_of_services_that_keep_their_unit() {
         expect![[r#"
             > 0 unit web.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7], ports [80 (250ms) 8080 (250ms)]
+              watch cgroups [7:100], ports [80 (250ms) 8080 (250ms)]
             > 0 unit app.service run=1 cgroup=8 main=200
               ask for the listeners
-              watch cgroups [7 8], ports [80 (250ms) 8080 (250ms)]
+              watch cgroups [7:100 8:200], ports [80 (250ms) 8080 (250ms)]
             > 1 settings web web.service own:80 accept=50; app other.service own:8080
               ask for the listeners
-              watch cgroups [7], ports [80 (50ms) 8080 (250ms)]
+              watch cgroups [7:100], ports [80 (50ms) 8080 (250ms)]
             > 2 exit 7 100 signal 9
               2ms web, since 2ms: main process 100 ended: Signal { signal: 9, core: false }
             > 3 exit 8 200 signal 9

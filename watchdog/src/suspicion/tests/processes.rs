@@ -32,6 +32,38 @@ fn the_end_of_a_main_process_is_told_apart_from_that_of_a_worker_and_of_a_strang
 }
 
 #[test]
+fn of_a_service_that_nobody_asks_only_the_end_is_told() {
+    check(
+        "web web.service unasked; app app.service own:80",
+        "0 unit web.service run=1 cgroup=7 main=100
+         1 listeners 0.0.0.0:80@7 0.0.0.0:81@7
+         1000 exit 7 101 signal 11
+         1001 accept 80
+         1002 in_use 80
+         1003 loss
+         1004 exit 7 100 code 0",
+        expect![[r#"
+            > 0 unit web.service run=1 cgroup=7 main=100
+              ask for the listeners
+              watch cgroups [7:100], ports [80 (250ms)]
+            > 1 listeners 0.0.0.0:80@7 0.0.0.0:81@7
+              app is asked through [web]
+            > 1000 exit 7 101 signal 11
+            > 1001 accept 80
+              1.001s app, since 1.001s: accepts stall on 80
+            > 1002 in_use 80
+              1.002s app, since 1.002s: in use
+            > 1003 loss
+              ask for the listeners
+              1.003s app, since 1.003s: signs were lost
+              1.003s web, since 1.003s: signs were lost
+            > 1004 exit 7 100 code 0
+              1.004s web, since 1.004s: main process 100 ended: Code(0)
+        "#]],
+    );
+}
+
+#[test]
 fn a_main_process_is_known_still_when_systemd_has_forgotten_it() {
     check(
         "web web.service own:80",

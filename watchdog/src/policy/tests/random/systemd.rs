@@ -101,7 +101,7 @@ impl Systemd {
         }
         unit.unreaped = Some(cause);
         let (cgroup, pid) = (CgroupId(u64::from(unit.run)), unit.run + 100);
-        let exit = Exit { cgroup, pid, cause, comm: "web".into() };
+        let exit = Exit { cgroup, pid, cause, comm: "web".into(), more: 0 };
         let service = unit.service.clone();
         let why = Why::MainExit { exit, sent: None };
         self.signs.push_back(Input::Suspicion(Suspicion { service, at: now, why }));
