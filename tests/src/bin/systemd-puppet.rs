@@ -15,7 +15,7 @@ use tokio::{
 };
 use watchdog::{
     actuator::Actuator,
-    look,
+    look::{self, Sought},
     model::{Act, Action, IncidentId, Job, JobStep, OrderId, Place, Saw, Service, Sign, Unit, UnitState},
     sources::{sock_diag::SockDiag, units::Units},
     systemd::{self, Connection, Ran, Sockets, Way},
@@ -110,8 +110,9 @@ impl Puppet {
     async fn holders(&self, unit: &Unit, port: u16) -> Result<Value> {
         let state = self.units.read(unit).await?;
         let listeners = SockDiag::open()?.listeners()?;
-        let wanted = [Place::Tcp(([0, 0, 0, 0], port).into())];
-        Ok(json!(look::holders(&state, &wanted, &listeners)?))
+        let places = vec![Place::Tcp(([0, 0, 0, 0], port).into())];
+        let sought = Sought { places, ..Sought::default() };
+        Ok(json!(look::holders(&state, &sought, &listeners)?))
     }
 
     /// Our restart and an operator's stop, from 0 to 1 ms apart: how often the unit was up in the end.

@@ -3,19 +3,21 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use tokio::sync::mpsc;
 
-use super::{Error, Event, Settings};
+use super::{
+    Error, Event, Settings,
+    tables::{self, Owners, Tables},
+};
 use crate::{
     actuator::Actuator,
     clock,
     heartbeat::{Heart, Profiles, Program, Ran},
-    look,
-    model::{Act, Ask, Fact, Known, Listener, Look, OrderId, Place, Question, Service, Unit, UnitState},
+    look::{self, Sought},
+    model::{Act, Ask, Connect, Fact, Known, Look, OrderId, Place, Question, Service, Unit, UnitState},
     sources::{sock_diag::SockDiag, units::Units},
     suspicion::Suspicions,
     systemd::{self, Link},
@@ -33,7 +35,9 @@ pub(super) struct Hands {
     hearts: BTreeMap<Service, Vec<Arc<Heart>>>,
     units: Units,
     actuator: Actuator,
-    sockets: SockDiag,
+    /// The ports that each service's heartbeats ask.
+    asked: BTreeMap<Service, BTreeSet<u16>>,
+    pub(super) tables: Tables,
     /// The last word of systemd on each unit.
     states: BTreeMap<Unit, UnitState>,
     results: mpsc::Sender<Event>,
@@ -48,15 +52,17 @@ impl Hands {
         let actuator = Actuator::new(edges.units.link());
         Ok(Hands {
             hearts: hearts(settings)?,
+            asked: asked(settings),
             units: edges.units,
             actuator,
-            sockets: edges.sockets,
+            tables: Tables::new(edges.sockets, results.clone()),
             states: BTreeMap::new(),
             results,
         })
     }
 
-    pub(super) fn replace(&mut self, hearts: BTreeMap<Service, Vec<Arc<Heart>>>) {
+    pub(super) fn replace(&mut self, settings: &Settings, hearts: BTreeMap<Service, Vec<Arc<Heart>>>) {
+        self.asked = asked(settings);
         self.hearts = hearts;
     }
 
@@ -132,41 +138,36 @@ impl Hands {
                 });
             }
             Question::Holders => {
-                let listeners = self.sockets.listeners();
                 let unit = self.states.get(&look.unit).cloned();
+                let asked = self.asked.get(&look.service).cloned().unwrap_or_default();
+                let sought = Sought { places, asked, beside: self.tables.beside(&look.unit) };
+                let sockets = self.tables.sockets();
                 tokio::spawn(async move {
-                    let known = match listeners {
-                        Ok(listeners) => holders(unit, listeners, places).await,
-                        Err(fault) => Known::Nothing { why: fault.to_string() },
-                    };
+                    let known = holders(unit, sockets, sought).await;
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }
         }
     }
 
-    /// Every listener; a Unix listener's owner is looked up where it may be one of ours.
-    pub(super) fn listeners(&mut self, suspicions: &Suspicions) -> Option<Vec<Listener>> {
-        let mut listeners = match self.sockets.listeners() {
-            Ok(listeners) => listeners,
-            Err(fault) => {
-                tracing::warn!(%fault, "the table of listeners is not known");
-                return None;
-            }
-        };
-        for (cgroup, path) in suspicions.without_port(&listeners) {
-            let Some(procs) = procs_of(&path) else {
-                continue;
-            };
-            let own: Vec<PathBuf> = self.sockets.unix_listeners_of(&procs).unwrap_or_default();
-            for listener in &mut listeners {
-                if matches!(&listener.place, Place::Unix(path) if own.contains(path)) {
-                    listener.cgroup = Some(cgroup);
-                }
-            }
-        }
-        Some(listeners)
+    /// Begins to read the table of listeners.
+    pub(super) fn read_listeners(&mut self, suspicions: &Suspicions) {
+        let up = self.states.values().filter(|state| !state.active.is_down());
+        let units = up.filter_map(|state| Some((state.unit.clone(), state.cgroup?))).collect();
+        // against an empty table: all that are up, for the new one is not there yet
+        self.tables.read(Owners { paths: suspicions.without_port(&[]), units });
     }
+}
+
+/// The ports that each service's heartbeats ask.
+fn asked(settings: &Settings) -> BTreeMap<Service, BTreeSet<u16>> {
+    let port = |(connect, port): &(Connect, u16)| match connect {
+        Connect::Own | Connect::Dns => Some(*port),
+        Connect::Address(address) => Some(address.port()),
+        Connect::Unix(_) => None,
+    };
+    let services = settings.suspicion.services.iter();
+    services.map(|(service, it)| (service.clone(), it.connects.iter().filter_map(port).collect())).collect()
 }
 
 pub(super) fn hearts(settings: &Settings) -> Result<BTreeMap<Service, Vec<Arc<Heart>>>, Error> {
@@ -188,13 +189,16 @@ fn fact(look: Look, known: Known) -> Fact {
     Fact { order: look.id, service: look.service, at: clock::now(), known }
 }
 
-/// Finding a holder walks /proc and the cgroups: not on the engine's own thread.
-async fn holders(unit: Option<UnitState>, listeners: Vec<Listener>, places: Vec<Place>) -> Known {
+/// Finding a holder asks the kernel and walks /proc and the cgroups: not on the engine's own thread.
+async fn holders(unit: Option<UnitState>, sockets: Arc<Mutex<SockDiag>>, sought: Sought) -> Known {
     let Some(unit) = unit else { return Known::Holders(Vec::new()) };
-    let found = tokio::task::spawn_blocking(move || look::holders(&unit, &places, &listeners)).await;
-    match found {
+    let found = tokio::task::spawn_blocking(move || {
+        let listeners = tables::listeners(&sockets).map_err(|fault| fault.to_string())?;
+        look::holders(&unit, &sought, &listeners).map_err(|fault| fault.to_string())
+    });
+    match found.await {
         Ok(Ok(holders)) => Known::Holders(holders),
-        Ok(Err(fault)) => Known::Nothing { why: fault.to_string() },
+        Ok(Err(why)) => Known::Nothing { why },
         Err(fault) => Known::Nothing { why: fault.to_string() },
     }
 }
@@ -210,10 +214,4 @@ async fn run(link: Link, program: Program) -> Ran {
         Ok(systemd::Ran::Late) => Ran::Late,
         Err(fault) => Ran::NotRun(fault.to_string()),
     }
-}
-
-/// The list of processes of a cgroup, as systemd names the cgroup.
-fn procs_of(control_group: &str) -> Option<PathBuf> {
-    let mount = systemd::cgroup::mount().ok()?;
-    Some(mount.join(control_group.trim_start_matches('/')).join("cgroup.procs"))
 }

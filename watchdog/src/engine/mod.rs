@@ -8,6 +8,7 @@
 mod hands;
 mod prepared;
 mod settings;
+mod tables;
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
@@ -18,6 +19,7 @@ use tokio::{
 
 pub use prepared::Prepared;
 pub use settings::Settings;
+pub use tables::Table;
 
 use self::hands::Hands;
 use crate::{
@@ -51,6 +53,8 @@ pub enum Event {
     Fact(Fact),
     /// From an operator.
     Command(Command),
+    /// The table of listeners was read; `None` where it could not be.
+    Listeners(Option<Table>),
 }
 
 /// What the process asks of its engine.
@@ -80,8 +84,6 @@ pub struct Engine {
     signs: mpsc::Receiver<Sign>,
     results: mpsc::Receiver<Event>,
     watch: watch::Sender<Watch>,
-    /// The table of listeners must be read before the next sign is taken.
-    ask_listeners: bool,
     /// The last table, so that one that did not change is not told again.
     listeners: Vec<Listener>,
     /// Gaps of the stream after which the state was written.
@@ -118,7 +120,6 @@ impl Engine {
             signs: wires.signs,
             results,
             watch: wires.watch,
-            ask_listeners: true,
             listeners: Vec::new(),
             gaps: 0,
             reconcile_at: clock::now() + RECONCILE,
@@ -148,8 +149,8 @@ impl Engine {
                 self.tell_state(); // a replay may begin anew here
             }
             // what is known already comes first: a table read now answers for all of it
-            if self.ask_listeners && self.signs.is_empty() && self.results.is_empty() {
-                self.read_listeners();
+            if self.hands.tables.is_due() && self.signs.is_empty() && self.results.is_empty() {
+                self.hands.read_listeners(&self.suspicions);
             }
             let wake_at = self.wake_at();
             let pause = wake_at.since(clock::now());
@@ -181,10 +182,13 @@ impl Engine {
         }
     }
 
-    /// What has waited behind signs: results, requests, deadlines.
+    /// What has waited behind signs: results, the table of listeners, requests, deadlines.
     fn give_turns(&mut self, requests: &mut mpsc::Receiver<Request>) -> ControlFlow<()> {
         while let Ok(event) = self.results.try_recv() {
             self.event(event);
+        }
+        if self.hands.tables.is_overdue() {
+            self.hands.read_listeners(&self.suspicions);
         }
         if let Ok(request) = requests.try_recv() {
             self.request(Some(request))?;
@@ -268,6 +272,12 @@ impl Engine {
                 self.stream.write(&Record::command(clock::now(), &command));
                 self.decide(Input::Command(command));
             }
+            Event::Listeners(table) => {
+                self.hands.tables.done(table.as_ref());
+                if let Some(table) = table {
+                    self.table(table);
+                }
+            }
         }
     }
 
@@ -278,7 +288,7 @@ impl Engine {
                 Finding::Watch(watch) => {
                     self.watch.send_replace(watch);
                 }
-                Finding::AskListeners => self.ask_listeners = true,
+                Finding::AskListeners => self.hands.tables.want(),
                 Finding::Fronts { service, fronts } => self.decide(Input::Fronts { service, fronts }),
             }
         }
@@ -324,18 +334,15 @@ impl Engine {
         }
     }
 
-    fn read_listeners(&mut self) {
-        self.ask_listeners = false;
-        let Some(listeners) = self.hands.listeners(&self.suspicions) else { return };
-        let news = self.listeners != listeners;
-        self.listeners.clone_from(&listeners);
-        let sign = Sign { at: clock::now(), source: Source::SockDiag, saw: Saw::Listeners(listeners) };
+    fn table(&mut self, table: Table) {
+        let news = self.listeners != table.listeners;
+        self.listeners.clone_from(&table.listeners);
+        let sign = Sign { at: table.at, source: Source::SockDiag, saw: Saw::Listeners(table.listeners) };
         if news {
             self.stream.write(&Record::sign(&sign, None));
         }
         let found = self.suspicions.step(clock::now(), &sign);
         self.findings(found);
-        self.ask_listeners = false;
     }
 
     fn reload(&mut self, prepared: Prepared) {
@@ -345,7 +352,7 @@ impl Engine {
             tracing::warn!(%fault, "the new configuration is not in force");
             return;
         }
-        self.hands.replace(hearts);
+        self.hands.replace(&settings, hearts);
         let found = self.suspicions.replace(settings.suspicion);
         self.findings(found);
         self.decide(Input::Settings(Box::new(settings.policy)));

@@ -2,6 +2,7 @@ use std::{
     collections::BTreeSet,
     fs,
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     path::Path,
 };
 
@@ -15,13 +16,24 @@ use crate::{
     systemd::{Error, cgroup},
 };
 
+/// What a unit that is down will want to have when it is started.
+#[derive(Clone, Debug, Default)]
+pub struct Sought {
+    /// Where it listened when it was up.
+    pub places: Vec<Place>,
+    /// The ports that the service's heartbeats ask.
+    pub asked: BTreeSet<u16>,
+    /// Units that have listened on the same places while it was up (SO_REUSEPORT): they do so beside it, not in its way.
+    pub beside: BTreeSet<String>,
+}
+
 /// Who listens where the unit wants to, and is no process of the unit and no socket that systemd holds for it.
 /// `listeners` is the kernel's table of this moment. One whose cgroup the kernel does not tell is left out.
 ///
 /// # Errors
 /// [`Error::NoCgroup2`], and [`Error::Cgroup`] when /proc cannot be read.
-pub fn holders(unit: &UnitState, wanted: &[Place], listeners: &[Listener]) -> Result<Vec<Holder>, Error> {
-    let rivals = rivals(wanted, listeners);
+pub fn holders(unit: &UnitState, sought: &Sought, listeners: &[Listener]) -> Result<Vec<Holder>, Error> {
+    let rivals = rivals(&wanted(sought, &ephemeral()), listeners);
     if rivals.is_empty() {
         return Ok(Vec::new());
     }
@@ -29,13 +41,58 @@ pub fn holders(unit: &UnitState, wanted: &[Place], listeners: &[Listener]) -> Re
     let found = rivals.into_iter().filter_map(|(address, id)| {
         let directory = cgroup::directory(&mount, id);
         let path = directory.as_deref().and_then(|it| it.strip_prefix(&mount).ok()).unwrap_or(Path::new(""));
-        if is_own(unit, id, path) {
+        if is_own(unit, id, path) || sought.beside.contains(&unit_in(path)) {
             return None;
         }
         let (pid, comm) = directory.as_deref().and_then(|it| process(it, address)).unwrap_or_default();
         Some(Holder { place: address.to_string(), pid, comm, cgroup: Some(id), unit: unit_in(path) })
     });
     Ok(found.collect())
+}
+
+/// The units that listen on the same places as this cgroup, which is that of a unit that is up. By name: a unit that was
+/// restarted has another cgroup.
+///
+/// # Errors
+/// As [`holders`].
+pub fn beside(cgroup: CgroupId, listeners: &[Listener]) -> Result<BTreeSet<String>, Error> {
+    let others = others(cgroup, listeners);
+    if others.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mount = cgroup::mount()?;
+    let name = |id| {
+        let directory = cgroup::directory(&mount, id)?;
+        let path = directory.strip_prefix(&mount).ok()?;
+        Some(unit_in(path)).filter(|name| !name.is_empty())
+    };
+    Ok(others.into_iter().filter_map(name).collect())
+}
+
+fn others(own: CgroupId, listeners: &[Listener]) -> BTreeSet<CgroupId> {
+    let is_own = |listener: &&Listener| listener.cgroup == Some(own);
+    let places: Vec<Place> = listeners.iter().filter(is_own).map(|listener| listener.place.clone()).collect();
+    rivals(&places, listeners).into_iter().map(|(_, id)| id).filter(|id| *id != own).collect()
+}
+
+/// Without the ports that the kernel gave it, unless a heartbeat asks them: the next start gets others.
+fn wanted(sought: &Sought, ephemeral: &RangeInclusive<u16>) -> Vec<Place> {
+    let fixed = |place: &&Place| match place {
+        Place::Tcp(address) => !ephemeral.contains(&address.port()) || sought.asked.contains(&address.port()),
+        Place::Unix(_) => true,
+    };
+    sought.places.iter().filter(fixed).cloned().collect()
+}
+
+/// The ports that the kernel gives to who asks for any; none where it does not tell.
+fn ephemeral() -> RangeInclusive<u16> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    range(&text).unwrap_or(RangeInclusive::new(1, 0))
+}
+
+fn range(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.trim().split_once(char::is_whitespace)?;
+    Some(first.parse().ok()?..=last.trim().parse().ok()?)
 }
 
 /// Listeners that stand in the way, each once, also where it has many sockets (SO_REUSEPORT).
@@ -125,6 +182,32 @@ mod tests {
         check("0.0.0.0:80", "[::1]:80", false);
         check("10.0.0.1:80", "10.0.0.2:80", false);
         check("0.0.0.0:80", "0.0.0.0:8080", false);
+    }
+
+    #[test]
+    fn who_listens_on_the_same_places_as_a_unit_that_is_up_stands_beside_it() {
+        let listener = |text: &str, cgroup| Listener {
+            place: Place::Tcp(text.parse().expect("an address")),
+            cgroup,
+            queue: 0,
+            limit: 0,
+        };
+        let app = |port: u16, number| listener(&format!("0.0.0.0:{port}"), Some(CgroupId(number)));
+        let table = [app(80, 1), app(80, 2), app(80, 2), app(81, 3), listener("[::]:80", None)];
+        assert_eq!(others(CgroupId(1), &table), [CgroupId(2)].into());
+        assert_eq!(others(CgroupId(2), &table), [CgroupId(1)].into());
+        assert_eq!(others(CgroupId(3), &table), [].into());
+        assert_eq!(others(CgroupId(4), &table), [].into(), "it listens nowhere");
+    }
+
+    #[test]
+    fn a_port_that_the_kernel_chose_is_not_wanted_again_unless_a_heartbeat_asks_it() {
+        let places: Vec<Place> =
+            [80, 32768, 40000, 60999].map(|port| Place::Tcp(SocketAddr::from(([0, 0, 0, 0], port)))).into();
+        let sought = Sought { places: places.clone(), asked: [40000].into(), beside: [].into() };
+        let chosen = range("32768\t60999\n").expect("a range");
+        assert_eq!(wanted(&sought, &chosen), [places[0].clone(), places[2].clone()]);
+        assert_eq!(range(""), None);
     }
 
     #[test]

@@ -6,4 +6,4 @@
 
 mod holders;
 
-pub use holders::holders;
+pub use holders::{Sought, beside, holders};
