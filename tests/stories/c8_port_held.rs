@@ -25,3 +25,21 @@ fn c8_a_port_held_from_outside_the_unit_means_no_second_copy() -> Result<()> {
         lab.until_state("victim.service", "active", SOON)
     })
 }
+
+#[test]
+fn c8_a_sibling_that_shared_the_port_all_along_is_no_foreign_holder() -> Result<()> {
+    play(|lab| {
+        let program = "/usr/local/bin/victim shared 7000";
+        lab.service("one.service", program, "")?;
+        lab.service("two.service", program, "")?;
+        lab.until_answers("http://127.0.0.1:7000/", SOON)?;
+        let watchdog = lab.guard(&victim("one", 7000), &["one"])?;
+        let old = lab.main_pid("one.service")?;
+        lab.kill_main(Signal::KILL, "one.service")?;
+        lab.until_replaced("one.service", old, SOON)?;
+        recovered(&watchdog, "one", 1, SOON)?;
+        let alerts = watchdog.events().into_iter().find(|e| is_alert(e, "one", "two.service"));
+        assert_eq!(alerts, None);
+        Ok(())
+    })
+}

@@ -1,4 +1,4 @@
-//! A server that fails on demand: `victim [ADDRESS:]PORT`, or `victim orphan PORT PIDFILE`.
+//! A server that fails on demand: `victim [ADDRESS:]PORT`, `victim shared PORT` (SO_REUSEPORT), or `victim orphan PORT PIDFILE`.
 //!
 //! It answers `It works!`, and obeys requests for its own harm, which a new process has forgotten:
 //! `/exit/N` ends with that code, `/abort` by SIGABRT, `/close` closes the listener and lives on, `/mode/MODE` changes what is
@@ -10,19 +10,22 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    io::{self, BufRead, BufReader, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Command, ExitCode, abort, exit},
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        [port] => serve(port),
+        [port] => serve(port, |address| TcpListener::bind(address)),
+        ["shared", port] => serve(port, shared),
         ["orphan", port, pid_file] => start_orphan(port, pid_file),
         ["heartless", port, pid_file] => never_reap(port, pid_file),
         _ => ExitCode::from(64),
@@ -58,12 +61,22 @@ fn again(arguments: &[&str]) -> Option<u32> {
 
 type Mode = Arc<Mutex<String>>;
 
-fn serve(port: &str) -> ExitCode {
+/// Other programs of the same user may listen there too.
+fn shared(address: &str) -> io::Result<TcpListener> {
+    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+    let made = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    sockopt::set_socket_reuseport(&made, true)?;
+    bind(&made, &address)?;
+    listen(&made, 128)?;
+    Ok(made.into())
+}
+
+fn serve(port: &str, listener: impl FnOnce(&str) -> io::Result<TcpListener>) -> ExitCode {
     let began = Instant::now();
     let address = if port.contains(':') { port.to_owned() } else { format!("127.0.0.1:{port}") };
     let lasting = fs::read_to_string(format!("/etc/victim/{port}")).unwrap_or_default();
     let mode: Mode = Arc::new(Mutex::new(lasting.trim().to_owned()));
-    let Ok(listener) = TcpListener::bind(address) else { return ExitCode::from(98) };
+    let Ok(listener) = listener(&address) else { return ExitCode::from(98) };
     loop {
         if now(&mode) == "deaf" {
             thread::park();
