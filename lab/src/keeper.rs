@@ -11,7 +11,10 @@ use std::{
     io::{self, Read, Write},
     os::{
         fd::{AsFd, BorrowedFd},
-        unix::net::{UnixDatagram, UnixListener},
+        unix::{
+            fs::MetadataExt,
+            net::{UnixDatagram, UnixListener},
+        },
     },
     path::{Path, PathBuf},
     process::{Child, ExitCode, Stdio},
@@ -123,9 +126,7 @@ struct Place {
 impl Place {
     /// Takes a name, and removes what killed keepers have left behind.
     fn claim() -> Result<Place> {
-        fs::create_dir_all(STATE).with_context(|| format!("cannot make {STATE}: a lab needs root"))?;
-        let all = File::create(Path::new(STATE).join("lock")).context("cannot take the lock of all labs")?;
-        flock(&all, FlockOperation::LockExclusive).context("cannot take the lock of all labs")?;
+        let _all = lock_all()?;
         for entry in fs::read_dir(STATE).with_context(|| format!("cannot read {STATE}"))? {
             sweep(&entry.context("cannot read a lab's state")?.path())?;
         }
@@ -207,7 +208,22 @@ impl Place {
 
     fn release(self) -> Result<UnixListener> {
         fs::remove_dir_all(&self.state).with_context(|| format!("cannot remove {}", self.state.display()))?;
+        // The last one leaves nothing of the folder; where others live it is not empty, and stays.
+        let _others_live = fs::remove_dir(STATE);
         Ok(self.down)
+    }
+}
+
+/// The folder of all labs, locked: names are taken one after the other. Whoever was the last may have just removed it.
+fn lock_all() -> Result<File> {
+    loop {
+        fs::create_dir_all(STATE).with_context(|| format!("cannot make {STATE}: a lab needs root"))?;
+        let Ok(all) = File::open(STATE) else { continue };
+        flock(&all, FlockOperation::LockExclusive).context("cannot lock the folder of all labs")?;
+        let locked = all.metadata().context("cannot read the folder of all labs")?.ino();
+        if fs::metadata(STATE).is_ok_and(|now| now.ino() == locked) {
+            return Ok(all);
+        }
     }
 }
 
