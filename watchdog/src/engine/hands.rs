@@ -77,12 +77,13 @@ impl Hands {
     }
 
     /// Reads every unit again, as if each had been looked for.
-    pub(super) fn reconcile(&self, units: impl Iterator<Item = (Service, Unit)>) {
-        for (service, unit) in units {
+    pub(super) fn reconcile(&self, units: Vec<(Unit, Option<Service>)>) {
+        for (unit, service) in units {
             let (handle, results) = (self.units.clone(), self.results.clone());
             tokio::spawn(async move {
                 match handle.read(&unit).await {
                     Ok(state) => {
+                        let Some(service) = service else { return }; // what it needs was told as a sign, if it is new
                         let known = Known::Unit(Box::new(state));
                         let fact = Fact { order: OrderId(0), service, at: clock::now(), known };
                         results.send(Event::Fact(fact)).await.ok();

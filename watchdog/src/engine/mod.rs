@@ -237,7 +237,7 @@ impl Engine {
                 }
                 self.findings(found);
                 self.tell_state();
-                self.hands.reconcile(self.policy.guarded());
+                self.hands.reconcile(self.policy.units_and_services());
             }
             Saw::Exit(_)
             | Saw::SignalSent(_)
@@ -303,7 +303,7 @@ impl Engine {
         let now = clock::now();
         if now >= self.reconcile_at {
             self.reconcile_at = now + RECONCILE;
-            self.hands.reconcile(self.policy.guarded());
+            self.hands.reconcile(self.policy.units_and_services());
         }
         let found = self.suspicions.wake(now);
         self.findings(found);

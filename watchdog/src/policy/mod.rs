@@ -189,9 +189,9 @@ impl Policy {
         self.keepers.values().filter_map(Keeper::wake_at).min()
     }
 
-    /// Every service and its unit.
-    pub fn guarded(&self) -> impl Iterator<Item = (Service, Unit)> {
-        self.keepers.iter().map(|(service, keeper)| (service.clone(), keeper.guard.unit.clone()))
+    /// Every unit that must be watched, and whose service it is where it is one.
+    pub fn units_and_services(&self) -> Vec<(Unit, Option<Service>)> {
+        self.units().into_iter().map(|unit| (unit.clone(), self.of_unit(&unit))).collect()
     }
 
     /// The units that must be watched: those of services, and those of `depends_on`.
