@@ -1,6 +1,8 @@
 //! A `watchdog run` within a lab, and its event stream as it comes.
 
 use std::{
+    collections::BTreeMap,
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader, Read},
     process::{Child, ChildStdout, ExitStatus, Stdio},
@@ -81,18 +83,20 @@ impl Watchdog {
         kill_process(pid, signal).context("cannot signal watchdog")
     }
 
-    /// How often its threads went to sleep since it began: as often as they were woken.
-    pub fn wake_ups(&self) -> Result<u64> {
+    /// How often each of its threads went to sleep since it began: as often as it was woken.
+    pub fn wake_ups(&self) -> Result<WakeUps> {
         let tasks = format!("/proc/{}/task", self.host_pid()?.as_raw_nonzero());
-        let mut sum = 0;
+        let mut threads = BTreeMap::new();
         for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
-            let path = task.with_context(|| format!("cannot read {tasks}"))?.path().join("status");
-            let status =
-                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            let switches = status.lines().filter_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-            sum += switches.filter_map(|count| count.trim().parse::<u64>().ok()).sum::<u64>();
+            let task = task.with_context(|| format!("cannot read {tasks}"))?;
+            // A thread may end between the list and this.
+            let Ok(status) = fs::read_to_string(task.path().join("status")) else { continue };
+            let switches = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            let count =
+                switches.and_then(|count| count.trim().parse().ok()).context("no count of switches")?;
+            threads.insert(task.file_name(), count);
         }
-        Ok(sum)
+        Ok(WakeUps(threads))
     }
 
     /// Waits for its end; answers how it ended.
@@ -111,6 +115,19 @@ impl Watchdog {
         let children = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
         let pid = children.split_whitespace().next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
         pid.context("watchdog has ended")
+    }
+}
+
+/// How often each thread of a watchdog was woken.
+#[derive(Clone, Debug)]
+pub struct WakeUps(BTreeMap<OsString, u64>);
+
+impl WakeUps {
+    /// How often threads were woken since `before`. One that has ended was woken for that.
+    pub fn since(&self, before: &WakeUps) -> u64 {
+        let woken = self.0.iter().map(|(thread, now)| now - before.0.get(thread).unwrap_or(&0));
+        let ended = before.0.keys().filter(|thread| !self.0.contains_key(*thread));
+        woken.sum::<u64>() + ended.map(|_| 1).sum::<u64>()
     }
 }
 

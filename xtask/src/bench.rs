@@ -167,7 +167,7 @@ fn wake_ups(lab: &Lab, watchdog: &Watchdog, traffic: bool, seconds: u64) -> Resu
         ensure!(::lab::mono_us() > began + seconds * 1_000_000, "still counting");
         Ok(())
     })?;
-    let woken = watchdog.wake_ups()? - before;
+    let woken = watchdog.wake_ups()?.since(&before);
     drop(traffic);
     Ok(woken as f64 / seconds as f64)
 }
