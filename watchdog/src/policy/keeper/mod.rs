@@ -8,6 +8,7 @@ mod deadlines;
 mod decide;
 mod heard;
 mod judge;
+mod needs;
 mod telling;
 mod words;
 
