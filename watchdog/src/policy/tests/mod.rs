@@ -7,6 +7,7 @@ mod heartbeats;
 mod holds;
 mod jobs;
 mod loops;
+mod needs;
 mod random;
 mod waits;
 
