@@ -5,7 +5,8 @@ use std::{
     ffi::OsString,
     fs,
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStdout, ExitStatus, Stdio},
+    ops::Deref,
+    process::{Child, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -61,20 +62,18 @@ pub struct Watchdog {
     readers: Vec<JoinHandle<()>>,
 }
 
+/// What it has written so far.
+impl Deref for Watchdog {
+    type Target = Stream;
+    fn deref(&self) -> &Stream {
+        &self.stream
+    }
+}
+
 impl Watchdog {
-    /// What it has written so far.
+    /// What it has written so far, to be kept.
     pub fn stream(&self) -> Stream {
         self.stream.clone()
-    }
-
-    /// Every event so far.
-    pub fn events(&self) -> Vec<Event> {
-        self.stream.events()
-    }
-
-    /// Waits for the first event, of those that came and those that come, for which `wanted` holds.
-    pub fn wait_for(&self, what: &str, limit: Duration, wanted: impl Fn(&Event) -> bool) -> Result<Event> {
-        self.stream.wait_for(what, limit, wanted)
     }
 
     /// Sends it a signal.
@@ -110,12 +109,17 @@ impl Watchdog {
 
     /// Its PID on the host.
     pub fn host_pid(&self) -> Result<Pid> {
-        let outer = self.child.id();
-        let path = format!("/proc/{outer}/task/{outer}/children");
-        let children = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let pid = children.split_whitespace().next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
-        pid.context("watchdog has ended")
+        child_of(&self.child).context("watchdog has ended")
     }
+}
+
+/// The program behind an nsenter.
+pub(crate) fn child_of(nsenter: &Child) -> Result<Pid> {
+    let outer = nsenter.id();
+    let path = format!("/proc/{outer}/task/{outer}/children");
+    let children = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let pid = children.split_whitespace().next().and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+    pid.context("it has ended")
 }
 
 /// How often each thread of a watchdog was woken.
@@ -211,7 +215,7 @@ impl Stream {
         }
     }
 
-    fn follow(&self, out: ChildStdout) {
+    pub(crate) fn follow(&self, out: impl Read) {
         for line in BufReader::new(out).lines().map_while(std::result::Result::ok) {
             self.change(|heard| match serde_json::from_str(&line) {
                 Ok(event) => heard.events.push(Event(event)),
@@ -221,7 +225,7 @@ impl Stream {
         self.change(|heard| heard.ended = true);
     }
 
-    fn listen(&self, err: &mut impl Read) {
+    pub(crate) fn listen(&self, err: &mut impl Read) {
         for line in BufReader::new(err).lines().map_while(std::result::Result::ok) {
             self.change(|heard| {
                 heard.log.push_str(&line);

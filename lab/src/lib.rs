@@ -13,6 +13,7 @@ pub mod keeper;
 mod net;
 mod rootfs;
 mod servers;
+mod service;
 pub mod tools;
 mod units;
 
@@ -31,6 +32,7 @@ pub use guard::{CONFIGURATION, Event, PROGRAM, Stream, WakeUps, Watchdog};
 pub use net::{Reply, Request, Traffic, mono_us};
 pub use rootfs::{prepare, target_directory};
 pub use servers::{Backend, WORKS};
+pub use service::{SERVICE, WatchdogUnit};
 
 /// PATH within a lab: root's own.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

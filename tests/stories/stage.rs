@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{Event, Lab, Plan, Stream, Watchdog};
+use lab::{Event, Lab, Plan, Stream, Watchdog, WatchdogUnit};
 
 /// A lab, and every watchdog that ran in it.
 pub(crate) struct Stage {
@@ -36,9 +36,25 @@ impl Stage {
         Ok(watchdog)
     }
 
+    /// The same with watchdog as a unit of the lab's systemd; `more` are lines of a drop-in.
+    pub(crate) fn watchdog_unit(
+        &self,
+        configuration: &str,
+        more: &str,
+        services: &[&str],
+    ) -> Result<WatchdogUnit<'_>> {
+        let watchdog = self.lab.watchdog_unit(configuration, more)?;
+        self.keep(&watchdog);
+        for service in services {
+            watchdog
+                .wait_for(&format!("a good first answer of {service}"), SOON, |e| is_alive(e, service))?;
+        }
+        Ok(watchdog)
+    }
+
     /// Remembers what a watchdog says, as evidence.
-    pub(crate) fn keep(&self, watchdog: &Watchdog) {
-        self.streams.borrow_mut().push(watchdog.stream());
+    pub(crate) fn keep(&self, watchdog: &Stream) {
+        self.streams.borrow_mut().push(watchdog.clone());
     }
 
     /// A victim on a port of 127.0.0.1 as `NAME.service`, enabled, started and answering.
@@ -103,12 +119,12 @@ pub(crate) fn is_restart(event: &Event, service: &str) -> bool {
 }
 
 /// Every order to restart or start this service's unit so far.
-pub(crate) fn restarts(watchdog: &Watchdog, service: &str) -> Vec<Event> {
+pub(crate) fn restarts(watchdog: &Stream, service: &str) -> Vec<Event> {
     watchdog.events().into_iter().filter(|event| is_restart(event, service)).collect()
 }
 
 /// Waits until the service has recovered, for the `count`th time.
-pub(crate) fn recovered(watchdog: &Watchdog, service: &str, count: usize, limit: Duration) -> Result<Event> {
+pub(crate) fn recovered(watchdog: &Stream, service: &str, count: usize, limit: Duration) -> Result<Event> {
     let seen = Cell::new(0);
     watchdog.wait_for(&format!("recovery {count} of {service}"), limit, |event| {
         seen.set(seen.get() + usize::from(event.is("recovered", service)));
@@ -117,7 +133,7 @@ pub(crate) fn recovered(watchdog: &Watchdog, service: &str, count: usize, limit:
 }
 
 /// Waits until the service has recovered; it must be its only incident, at the cost of one restart.
-pub(crate) fn recovered_once(watchdog: &Watchdog, service: &str, limit: Duration) -> Result<Event> {
+pub(crate) fn recovered_once(watchdog: &Stream, service: &str, limit: Duration) -> Result<Event> {
     let recovered = recovered(watchdog, service, 1, limit)?;
     let restarts = restarts(watchdog, service);
     ensure!(restarts.len() == 1, "{} restarts of {service}, not one", restarts.len());
@@ -139,7 +155,7 @@ pub(crate) fn is_alert(event: &Event, service: &str, words: &str) -> bool {
 }
 
 /// No restart of this service was ordered.
-pub(crate) fn not_restarted(watchdog: &Watchdog, service: &str) -> Result<()> {
+pub(crate) fn not_restarted(watchdog: &Stream, service: &str) -> Result<()> {
     let restarts = restarts(watchdog, service);
     ensure!(restarts.is_empty(), "{service} was restarted: {}", restarts[0].0);
     Ok(())
