@@ -6,11 +6,11 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::model::{Mono, Wall};
 
-/// This moment on CLOCK_MONOTONIC.
+/// This moment on CLOCK_MONOTONIC, in whole microseconds.
 pub fn now() -> Mono {
     let time = clock_gettime(ClockId::Monotonic);
     let (seconds, nanos) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
-    Mono(seconds.saturating_mul(1_000_000_000).saturating_add(nanos))
+    Mono(seconds.saturating_mul(1_000_000_000).saturating_add(nanos)).whole()
 }
 
 /// This moment on the wall clock, for people.

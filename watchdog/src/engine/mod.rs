@@ -3,8 +3,9 @@
 //! Invariants: one task owns all decisions, everything else sends it events over bounded channels; signs come first, but a
 //! flood of them holds up neither results nor deadlines; nothing here waits for a heartbeat, for systemd or for a reader of
 //! the stream. Between events it sleeps until the earlier of the two rooms' `wake_at`.
-//! Deliberately absent: decisions.
+//! Deliberately absent: decisions; those are made in its core.
 
+mod core;
 mod hands;
 mod prepared;
 mod settings;
@@ -17,6 +18,7 @@ use tokio::{
     time::Instant,
 };
 
+pub use self::core::{Core, Effect};
 pub use prepared::Prepared;
 pub use settings::Settings;
 pub use tables::Table;
@@ -25,12 +27,9 @@ use self::hands::Hands;
 use crate::{
     clock,
     model::{
-        Answer, Command, Fact, Finding, Listener, Mono, Order, Outcome, Saw, Service, Sign, Source,
-        Suspicion, Unit, Watch,
+        Answer, Command, Fact, Listener, Mono, Order, Outcome, Port, Saw, Service, Sign, Source, Unit, Watch,
     },
-    policy::{Input, Policy},
     stream::{Record, Stream},
-    suspicion::Suspicions,
 };
 
 /// How many signs may wait for the engine; a source that finds no room counts what it drops and says so.
@@ -77,8 +76,7 @@ pub enum Request {
 
 /// The engine.
 pub struct Engine {
-    policy: Policy,
-    suspicions: Suspicions,
+    core: Core,
     hands: Hands,
     stream: Stream,
     signs: mpsc::Receiver<Sign>,
@@ -109,12 +107,10 @@ impl Engine {
         wires: Wires,
     ) -> Result<Engine, Error> {
         let (sender, results) = mpsc::channel(RESULTS);
-        let policy = Policy::new(clock::now(), settings.policy.clone(), seed);
-        let suspicions = Suspicions::new(settings.suspicion.clone());
+        let core = Core::new(clock::now(), settings.policy.clone(), settings.suspicion.clone(), seed);
         let hands = Hands::new(&settings, edges, sender)?;
         Ok(Engine {
-            policy,
-            suspicions,
+            core,
             hands,
             stream,
             signs: wires.signs,
@@ -128,12 +124,12 @@ impl Engine {
 
     /// The units that must be watched.
     pub fn units(&self) -> BTreeSet<Unit> {
-        self.policy.units()
+        self.core.policy().units()
     }
 
     /// Runs until it is told to stop, or until a source that cannot be missed is gone.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        self.watch.send_replace(self.suspicions.watch().clone());
+        self.watch.send_replace(self.core.watch().clone());
         self.tell_state();
         let mut in_a_row = 0;
         loop {
@@ -150,7 +146,7 @@ impl Engine {
             }
             // what is known already comes first: a table read now answers for all of it
             if self.hands.tables.is_due() && self.signs.is_empty() && self.results.is_empty() {
-                self.hands.read_listeners(&self.suspicions);
+                self.hands.read_listeners(self.core.suspicions());
             }
             let wake_at = self.wake_at();
             let pause = wake_at.since(clock::now());
@@ -188,7 +184,7 @@ impl Engine {
             self.event(event);
         }
         if self.hands.tables.is_overdue() {
-            self.hands.read_listeners(&self.suspicions);
+            self.hands.read_listeners(self.core.suspicions());
         }
         if let Ok(request) = requests.try_recv() {
             self.request(Some(request))?;
@@ -212,137 +208,104 @@ impl Engine {
     }
 
     fn wake_at(&self) -> Mono {
-        let rooms = [self.policy.wake_at(), self.suspicions.wake_at()];
-        rooms.into_iter().flatten().fold(self.reconcile_at, Mono::min)
+        self.core.wake_at().map_or(self.reconcile_at, |at| at.min(self.reconcile_at))
     }
 
     fn sign(&mut self, sign: &Sign) {
-        let service = self.suspicions.about(sign);
+        let service = self.core.about(sign);
         self.stream.write(&Record::sign(sign, service.as_ref()));
-        let now = clock::now();
-        let found = self.suspicions.step(now, sign);
-        match &sign.saw {
-            Saw::Unit(state) => {
-                self.hands.learn(state);
-                self.findings(found);
-                self.decide(Input::Unit(state.clone()));
-            }
-            Saw::Job(job) => {
-                self.findings(found);
-                self.decide(Input::Job(job.clone()));
-            }
-            Saw::Loss(_) => {
-                if sign.source == Source::Units {
-                    self.decide(Input::Gap);
-                }
-                self.findings(found);
-                self.tell_state();
-                self.hands.reconcile(self.policy.units_and_services());
-            }
-            Saw::Exit(_)
-            | Saw::SignalSent(_)
-            | Saw::ListenerUp(_)
-            | Saw::ListenerDown { .. }
-            | Saw::AcceptStall(_)
-            | Saw::AnswerStall(_)
-            | Saw::StallOver(_)
-            | Saw::InUse(_)
-            | Saw::Listeners(_)
-            | Saw::Working { .. } => self.findings(found),
+        if let Saw::Unit(state) = &sign.saw {
+            self.hands.learn(state);
         }
+        let effects = self.core.sign(clock::now(), sign);
+        self.carry_out(effects);
     }
 
     fn event(&mut self, event: Event) {
-        match event {
+        let now = clock::now();
+        let effects = match event {
             Event::Answer(answer) => {
                 self.stream.write(&Record::from(&*answer));
-                self.suspicions.answered(clock::now(), &answer.service, answer.verdict);
-                self.decide(Input::Answer(answer));
+                self.core.answer(now, answer)
             }
             Event::Outcome(outcome) => {
                 self.stream.write(&Record::from(&outcome));
-                self.decide(Input::Outcome(outcome));
+                self.core.outcome(now, outcome)
             }
             Event::Fact(fact) => {
                 let fact = self.hands.newest(fact);
                 self.stream.write(&Record::from(&fact));
-                self.decide(Input::Fact(fact));
+                self.core.fact(now, fact)
             }
             Event::Command(command) => {
-                self.stream.write(&Record::command(clock::now(), &command));
-                self.decide(Input::Command(command));
+                self.stream.write(&Record::command(now, &command));
+                self.core.command(now, command)
             }
             Event::Listeners(table) => {
                 self.hands.tables.done(table.as_ref());
-                if let Some(table) = table {
-                    self.table(table);
+                match table {
+                    Some(table) => self.table(table),
+                    None => return,
                 }
             }
-        }
-    }
-
-    fn findings(&mut self, found: Vec<Finding>) {
-        for finding in found {
-            match finding {
-                Finding::Suspicion(suspicion) => self.suspicion(suspicion),
-                Finding::Watch(watch) => {
-                    self.watch.send_replace(watch);
-                }
-                Finding::AskListeners => self.hands.tables.want(),
-                Finding::Fronts { service, fronts } => self.decide(Input::Fronts { service, fronts }),
-            }
-        }
-    }
-
-    fn suspicion(&mut self, suspicion: Suspicion) {
-        self.stream.write(&Record::from(&suspicion));
-        self.decide(Input::Suspicion(suspicion));
+        };
+        self.carry_out(effects);
     }
 
     fn wake(&mut self) {
         let now = clock::now();
         if now >= self.reconcile_at {
             self.reconcile_at = now + RECONCILE;
-            self.hands.reconcile(self.policy.units_and_services());
+            self.hands.reconcile(self.core.policy().units_and_services());
         }
-        let found = self.suspicions.wake(now);
-        self.findings(found);
-        if self.policy.wake_at().is_some_and(|at| at <= now) {
-            self.decide(Input::Wake);
-        }
+        let effects = self.core.wake(now);
+        self.carry_out(effects);
     }
 
-    fn decide(&mut self, input: Input) {
-        for order in self.policy.step(clock::now(), input) {
-            match order {
-                Order::Ask(ask) => {
-                    let suspicions = &self.suspicions;
-                    self.hands.ask(ask, |service, port| suspicions.own_address(service, port));
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Suspicion(suspicion) => self.stream.write(&Record::from(&suspicion)),
+                Effect::Found(fact) => self.stream.write(&Record::from(&fact)),
+                Effect::Order(order) => self.order(order),
+                Effect::Watch(watch) => {
+                    self.watch.send_replace(watch);
                 }
-                Order::Act(act) => {
-                    // requested first: the record of it can wait, the service cannot
-                    let record = Record::action(clock::now(), &act);
-                    self.hands.act(act);
-                    self.stream.write(&record);
-                }
-                Order::Look(look) => {
-                    let places = self.suspicions.own_places(&look.service);
-                    self.hands.look(look, places);
-                }
-                Order::Tell(tell) => self.stream.write(&Record::from(&tell)),
+                Effect::ReadListeners => self.hands.tables.want(),
+                Effect::Reconcile => self.hands.reconcile(self.core.policy().units_and_services()),
+                Effect::TellState => self.tell_state(),
             }
         }
     }
 
-    fn table(&mut self, table: Table) {
+    fn order(&mut self, order: Order) {
+        match order {
+            Order::Ask(ask) => {
+                let core = &self.core;
+                self.hands.ask(ask, |service, port| core.own_address(service, Port(port)));
+            }
+            Order::Act(act) => {
+                // requested first: the record of it can wait, the service cannot
+                let record = Record::action(clock::now(), &act);
+                self.hands.act(act);
+                self.stream.write(&record);
+            }
+            Order::Look(look) => {
+                let places = self.core.own_places(&look.service);
+                self.hands.look(look, places);
+            }
+            Order::Tell(tell) => self.stream.write(&Record::from(&tell)),
+        }
+    }
+
+    fn table(&mut self, table: Table) -> Vec<Effect> {
         let news = self.listeners != table.listeners;
         self.listeners.clone_from(&table.listeners);
         let sign = Sign { at: table.at, source: Source::SockDiag, saw: Saw::Listeners(table.listeners) };
         if news {
             self.stream.write(&Record::sign(&sign, None));
         }
-        let found = self.suspicions.step(clock::now(), &sign);
-        self.findings(found);
+        self.core.sign(clock::now(), &sign)
     }
 
     fn reload(&mut self, prepared: Prepared) {
@@ -353,10 +316,9 @@ impl Engine {
             return;
         }
         self.hands.replace(&settings, hearts);
-        let found = self.suspicions.replace(settings.suspicion);
-        self.findings(found);
-        self.decide(Input::Settings(Box::new(settings.policy)));
-        self.hands.watch_units(self.policy.units());
+        let effects = self.core.replace(clock::now(), settings.policy, settings.suspicion);
+        self.carry_out(effects);
+        self.hands.watch_units(self.core.policy().units());
         self.reloaded(None);
         self.tell_state();
         tracing::info!("the new configuration is in force");
@@ -367,7 +329,7 @@ impl Engine {
     }
 
     fn tell_state(&self) {
-        match serde_json::to_value(&self.policy) {
+        match serde_json::to_value(self.core.policy()) {
             Ok(state) => self.stream.write(&Record::state(clock::now(), state)),
             Err(fault) => tracing::warn!(%fault, "cannot write the state of the policy"),
         }

@@ -7,22 +7,14 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     select,
     time::{Instant, sleep_until},
 };
 
-use crate::model::Mono;
+use crate::{clock::now, model::Mono};
 
 const LOOKS: u32 = 8;
-
-/// CLOCK_MONOTONIC.
-pub(super) fn now() -> Mono {
-    let time = clock_gettime(ClockId::Monotonic);
-    let nanos = Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32).as_nanos();
-    Mono(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
 
 /// Does the work until it ends, or until `limit` is over (`None`: it is dropped, its sockets closed). Beside it: our own lateness.
 pub(super) async fn keep<T>(limit: Duration, work: impl Future<Output = T>) -> (Option<T>, Duration) {

@@ -22,7 +22,10 @@ pub use error::Error;
 pub use settings::{BasicAuth, Body, Settings, Target, Tls};
 pub use tls::Profiles;
 
-use crate::model::{Answer, Ask, Cause, Connect, End, OwnFault, Phase, Place, Port, Warning};
+use crate::{
+    clock,
+    model::{Answer, Ask, Cause, Connect, End, OwnFault, Phase, Place, Port, Warning},
+};
 
 /// One heartbeat, ready to be asked again and again.
 #[derive(Debug)]
@@ -147,7 +150,7 @@ impl Heart {
         R: Future<Output = Ran>,
     {
         let mut way = Way::new(spot);
-        let began = deadline::now();
+        let began = clock::now();
         let (end, lost) = deadline::keep(self.timeout, self.steps(spot, run, &mut way)).await;
         let end = judge::whose_fault(end, way.phase, self.timeout, lost);
         Answer {
@@ -160,7 +163,7 @@ impl Heart {
             phase: way.phase,
             asked: way.asked,
             began,
-            took: deadline::now().since(began),
+            took: clock::now().since(began),
             body_bytes: way.body_bytes,
             warnings: way.warnings,
         }

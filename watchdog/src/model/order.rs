@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CgroupId, Incarnation, IncidentId, Mono, OrderId, Service, Tell, Unit, UnitState};
@@ -162,6 +164,8 @@ pub enum Known {
     Unit(Box<UnitState>),
     /// Who holds the service's ports though the unit is down.
     Holders(Vec<Holder>),
+    /// The heartbeats of the service connect to listeners of these services. Told without being asked.
+    Fronts(BTreeSet<Service>),
     /// It could not be looked up.
     Nothing {
         /// Why.

@@ -3,7 +3,8 @@ use std::{fmt, ops, time::Duration};
 use serde::{Deserialize, Serialize};
 
 /// A moment: nanoseconds of CLOCK_MONOTONIC, the clock of the kernel's events, so that kernel and user times subtract
-/// exactly and a recorded stream replays as a test. Serialised as microseconds: nanoseconds outgrow JSON numbers.
+/// exactly. Serialised as microseconds, for nanoseconds outgrow JSON numbers; so whoever reads a clock rounds to them
+/// ([`Mono::whole`]), and a recorded stream replays as a test, bit for bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mono(pub u64);
 
@@ -11,6 +12,11 @@ impl Mono {
     /// The time from `earlier` to here; zero where `earlier` is later (clocks of two CPUs may differ by microseconds).
     pub fn since(self, earlier: Mono) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment as the event stream can tell it.
+    pub fn whole(self) -> Mono {
+        Mono(self.0 / 1_000 * 1_000)
     }
 
     /// Microseconds, the unit of the event stream.
@@ -22,7 +28,7 @@ impl Mono {
 impl ops::Add<Duration> for Mono {
     type Output = Mono;
     fn add(self, d: Duration) -> Mono {
-        Mono(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)))
+        Mono(self.0.saturating_add(u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))).whole()
     }
 }
 

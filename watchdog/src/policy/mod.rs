@@ -56,13 +56,6 @@ pub enum Input {
     Job(Job),
     /// systemd's words were missed for a while.
     Gap,
-    /// The heartbeats of a service connect to listeners of these.
-    Fronts {
-        /// The dependant.
-        service: Service,
-        /// The services in front of it.
-        fronts: BTreeSet<Service>,
-    },
     /// A heartbeat ended.
     Answer(Box<Answer>),
     /// What became of an action.
@@ -89,6 +82,8 @@ pub struct Policy {
     host_tries: HostTries,
     seed: Seed,
     ids: Ids,
+    /// The moment of the last step: time does not go back.
+    last: Mono,
 }
 
 /// Numbers of orders and incidents.
@@ -112,6 +107,7 @@ impl Policy {
             host_tries: HostTries::default(),
             seed,
             ids,
+            last: now,
         };
         policy.replace(now, settings, &mut Vec::new()); // no unit is known yet: nothing is ordered
         policy
@@ -119,6 +115,8 @@ impl Policy {
 
     /// Takes one input and says what is to be done.
     pub fn step(&mut self, now: Mono, input: Input) -> Vec<Order> {
+        let now = now.max(self.last);
+        self.last = now;
         let mut orders = Vec::new();
         match input {
             Input::Suspicion(suspicion) => {
@@ -145,9 +143,6 @@ impl Policy {
                 }
             }
             Input::Gap => self.keepers.values_mut().for_each(Keeper::missed_words),
-            Input::Fronts { service, fronts } => {
-                self.with(now, &service, &mut orders, |keeper, _| keeper.stand_behind(fronts));
-            }
             Input::Answer(answer) => {
                 let service = answer.service.clone();
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.answer(desk, &answer));

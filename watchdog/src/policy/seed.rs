@@ -22,8 +22,8 @@ impl Seed {
 
     /// Somewhere in `0..most`.
     pub(super) fn below(&mut self, most: Duration) -> Duration {
-        let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
-        Duration::from_nanos(self.next() % nanos.max(1))
+        let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX);
+        Duration::from_micros(self.next() % micros.max(1))
     }
 
     /// Names this run of watchdog.

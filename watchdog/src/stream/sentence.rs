@@ -5,8 +5,8 @@ use std::{fmt::Write, time::Duration};
 use super::{Record, Said};
 use crate::model::{
     Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
-    Listener, Mono, Outcome, Place, Result, Saw, Sender, Sign, SignalSent, Source, Stall, Story, Tell,
-    UnitState, Verdict, Why,
+    Listener, Mono, Outcome, Place, Result, Saw, Sender, Service, Sign, SignalSent, Source, Stall, Story,
+    Tell, UnitState, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -158,6 +158,11 @@ fn fact_said(fact: &Fact) -> String {
             })
             .collect::<Vec<_>>()
             .join("; "),
+        Known::Fronts(fronts) if fronts.is_empty() => "no service stands in front of it".into(),
+        Known::Fronts(fronts) => {
+            let fronts: Vec<&str> = fronts.iter().map(Service::as_str).collect();
+            format!("it stands behind {}", fronts.join(", "))
+        }
         Known::Nothing { why } => format!("cannot be looked up: {why}"),
     }
 }

@@ -25,7 +25,8 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::super::{Spot, deadline::now, reach::Stream};
+use super::super::{Spot, reach::Stream};
+use crate::clock::now;
 
 /// What a server does, step by step; then it closes.
 #[derive(Clone, Debug, PartialEq)]

@@ -80,6 +80,7 @@ impl Keeper {
                 self.unit(desk, *state);
             }
             Known::Holders(holders) => self.holders(desk, fact.order, &holders),
+            Known::Fronts(fronts) => self.fronts = fronts,
             Known::Nothing { why } => {
                 self.step(desk.now, format!("cannot look it up: {why}"));
                 self.holders(desk, fact.order, &[]);

@@ -255,10 +255,6 @@ impl Keeper {
         self.twin = twin;
     }
 
-    pub(super) fn stand_behind(&mut self, fronts: BTreeSet<Service>) {
-        self.fronts = fronts;
-    }
-
     pub(super) fn wake(&mut self, desk: &mut Desk<'_>) {
         let now = desk.now;
         if self.pause.as_ref().is_some_and(|pause| pause.until <= now) {

@@ -54,7 +54,7 @@ fn a_budget_that_is_spent_leads_to_quarantine_which_is_left_by_itself() {
             > 1003 exit signal 9
             > 1003 unit failed run=2
               1.003s web: held: Backoff
-              1.801472203s look web: Holders
+              1.972203s look web: Holders
             > 2100 nobody holds
               2.1s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
               2.1s act web: Start { reset: false }

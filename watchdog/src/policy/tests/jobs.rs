@@ -230,9 +230,9 @@ fn a_start_that_fails_is_tried_again_after_a_pause() {
             > 1100 job 6 failed failed
               1.1s web: ALERT the start of web.service ended failed: see `journalctl -u web.service`
               1.1s web: held: Backoff
-              1.802472203s look web: Holders
-              2.302472203s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal); its start failed
-              2.302472203s act web: Start { reset: false }
+              1.973203s look web: Holders
+              2.473203s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal); its start failed
+              2.473203s act web: Start { reset: false }
             > 3000 sleep
         "#]],
     );

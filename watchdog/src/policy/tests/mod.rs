@@ -211,7 +211,8 @@ impl World {
             }
             ["behind", front] => {
                 let fronts = [Service::new(front)].into();
-                self.put(Input::Fronts { service: name, fronts });
+                let (at, known) = (self.now, Known::Fronts(fronts));
+                self.put(Input::Fact(Fact { order: OrderId(0), service: name, at, known }));
             }
             ["pause", ms] => {
                 let until = self.now + Duration::from_millis(ms.parse().unwrap());
@@ -280,6 +281,7 @@ impl World {
                 && match &known {
                     Known::Unit(_) => look.question == Question::Unit,
                     Known::Holders(_) => look.question == Question::Holders,
+                    Known::Fronts(_) => false, // told without being asked
                     Known::Nothing { .. } => true,
                 }
         };

@@ -152,10 +152,10 @@ fn a_restart_whose_start_needs_what_failed_is_owed_its_start() {
             > 1202 job 3 dependency inactive
               1.202s web: ALERT the start of web.service ended dependency: see `journalctl -u web.service`
               1.202s web: held: Backoff
-              2.165548305s look web: Holders
+              1.748305s look web: Holders
+              2.248305s web: decided Start { reset: false }: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms); a unit that it needs failed
+              2.248305s act web: Start { reset: false }
             > 2500 nobody holds
-              2.5s web: decided Start { reset: false }: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms); a unit that it needs failed
-              2.5s act web: Start { reset: false }
         "#]],
     );
 }
@@ -307,8 +307,8 @@ fn what_was_held_and_is_found_well_is_told_to_its_end() {
             > 2200 dead
               2.2s web: held: Backoff
               7.2s ask web
-              16.665548305s ask web
-              16.865548305s ask web
+              16.748305s ask web
+              16.948305s ask web
             > 20000 alive
         "#]],
     );

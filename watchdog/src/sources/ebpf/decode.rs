@@ -31,7 +31,7 @@ pub(super) fn sign(bytes: &[u8]) -> Option<Sign> {
         Kind::StallOver => Saw::StallOver(port(&record)?),
         Kind::InUse => Saw::InUse(port(&record)?),
     };
-    Some(Sign { at: Mono(record.at), source: Source::Ebpf, saw })
+    Some(Sign { at: Mono(record.at).whole(), source: Source::Ebpf, saw })
 }
 
 fn port(record: &Record) -> Option<Port> {
@@ -39,7 +39,11 @@ fn port(record: &Record) -> Option<Port> {
 }
 
 fn stall(record: &Record) -> Option<Stall> {
-    Some(Stall { port: port(record)?, age: Duration::from_nanos(record.age_ns), waiting: record.count })
+    Some(Stall {
+        port: port(record)?,
+        age: Duration::from_micros(record.age_ns / 1_000),
+        waiting: record.count,
+    })
 }
 
 fn sender(record: &Record) -> Sender {

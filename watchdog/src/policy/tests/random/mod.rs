@@ -127,7 +127,8 @@ impl World {
         let (asks, now, log) = (vec![], Mono(0), String::new());
         let mut world = World { policy, settings, systemd, rules, asks, now, log, lost: false };
         let fronts = [Service::new("web")].into();
-        world.put(Input::Fronts { service: Service::new("app"), fronts });
+        let known = Known::Fronts(fronts);
+        world.put(Input::Fact(Fact { order: OrderId(0), service: Service::new("app"), at: Mono(0), known }));
         world
     }
 

@@ -62,7 +62,6 @@ impl Rules {
             Input::Suspicion(_)
             | Input::Fact(_)
             | Input::Gap
-            | Input::Fronts { .. }
             | Input::Command(Command::Reload { .. })
             | Input::Settings(_)
             | Input::Wake => {}

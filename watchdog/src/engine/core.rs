@@ -1,0 +1,209 @@
+//! The two pure rooms, stepped together: what the engine decides, without a clock and without hands.
+//!
+//! Invariant: the same inputs at the same moments give the same effects. A deadline that is over by the time of an input is
+//! stepped first, at the moment that it was set for, so that a recorded stream replays without a record of any waking.
+//! Deliberately absent: I/O; whoever owns a core tells it the time and carries its effects out, in their order.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::net::SocketAddr;
+
+use crate::{
+    model::{
+        Answer, Command, Fact, Finding, Known, Mono, Order, OrderId, Outcome, Place, Port, Saw, Service,
+        Sign, Source, Suspicion, Watch,
+    },
+    policy::{self, Input, Policy},
+    suspicion::{self, Suspicions},
+};
+
+/// What a step comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// To be recorded: the policy was told this.
+    Suspicion(Suspicion),
+    /// To be recorded: the policy was told this, though it did not ask.
+    Found(Fact),
+    /// To be carried out.
+    Order(Order),
+    /// The filters in the kernel must change to these.
+    Watch(Watch),
+    /// The table of listeners must be read again.
+    ReadListeners,
+    /// Every unit must be read again.
+    Reconcile,
+    /// The state of the policy is worth a record: a replay may begin here.
+    TellState,
+}
+
+/// The two pure rooms.
+#[derive(Debug)]
+pub struct Core {
+    policy: Policy,
+    suspicions: Suspicions,
+}
+
+impl Core {
+    /// Keeps and watches what the settings name.
+    pub fn new(now: Mono, policy: policy::Settings, suspicion: suspicion::Settings, seed: u64) -> Core {
+        Core { policy: Policy::new(now, policy, seed), suspicions: Suspicions::new(suspicion) }
+    }
+
+    /// The decisions' room.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The filters that are right now.
+    pub fn watch(&self) -> &Watch {
+        self.suspicions.watch()
+    }
+
+    /// Which service a sign is about, where it is about one.
+    pub fn about(&self, sign: &Sign) -> Option<Service> {
+        self.suspicions.about(sign)
+    }
+
+    /// Where this service's own heartbeat connects to on this port.
+    pub fn own_address(&self, service: &Service, port: Port) -> SocketAddr {
+        self.suspicions.own_address(service, port.0)
+    }
+
+    /// Where this service listens.
+    pub fn own_places(&self, service: &Service) -> Vec<Place> {
+        self.suspicions.own_places(service)
+    }
+
+    /// The suspicions' room.
+    pub fn suspicions(&self) -> &Suspicions {
+        &self.suspicions
+    }
+
+    /// When it wants to be woken; `None`: only by an input.
+    pub fn wake_at(&self) -> Option<Mono> {
+        self.policy.wake_at().into_iter().chain(self.suspicions.wake_at()).min()
+    }
+
+    /// A source saw something.
+    pub fn sign(&mut self, now: Mono, sign: &Sign) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.catch_up(now, &mut effects);
+        let found = self.suspicions.step(now, sign);
+        match &sign.saw {
+            Saw::Unit(state) => {
+                self.findings(now, found, &mut effects);
+                self.decide(now, Input::Unit(state.clone()), &mut effects);
+            }
+            Saw::Job(job) => {
+                self.findings(now, found, &mut effects);
+                self.decide(now, Input::Job(job.clone()), &mut effects);
+            }
+            Saw::Loss(_) => {
+                if sign.source == Source::Units {
+                    self.decide(now, Input::Gap, &mut effects);
+                }
+                self.findings(now, found, &mut effects);
+                effects.extend([Effect::TellState, Effect::Reconcile]);
+            }
+            Saw::Exit(_)
+            | Saw::SignalSent(_)
+            | Saw::ListenerUp(_)
+            | Saw::ListenerDown { .. }
+            | Saw::AcceptStall(_)
+            | Saw::AnswerStall(_)
+            | Saw::StallOver(_)
+            | Saw::InUse(_)
+            | Saw::Listeners(_)
+            | Saw::Working { .. } => self.findings(now, found, &mut effects),
+        }
+        effects
+    }
+
+    /// A heartbeat ended.
+    pub fn answer(&mut self, now: Mono, answer: Box<Answer>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.catch_up(now, &mut effects);
+        self.suspicions.answered(now, &answer.service, answer.verdict);
+        self.decide(now, Input::Answer(answer), &mut effects);
+        effects
+    }
+
+    /// An action was requested.
+    pub fn outcome(&mut self, now: Mono, outcome: Outcome) -> Vec<Effect> {
+        self.told(now, Input::Outcome(outcome))
+    }
+
+    /// A look is done.
+    pub fn fact(&mut self, now: Mono, fact: Fact) -> Vec<Effect> {
+        self.told(now, Input::Fact(fact))
+    }
+
+    /// An operator wants something.
+    pub fn command(&mut self, now: Mono, command: Command) -> Vec<Effect> {
+        self.told(now, Input::Command(command))
+    }
+
+    /// Other settings are in force.
+    pub fn replace(
+        &mut self,
+        now: Mono,
+        policy: policy::Settings,
+        suspicion: suspicion::Settings,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.catch_up(now, &mut effects);
+        let found = self.suspicions.replace(suspicion);
+        self.findings(now, found, &mut effects);
+        self.decide(now, Input::Settings(Box::new(policy)), &mut effects);
+        effects
+    }
+
+    /// It is [`Core::wake_at`], or later.
+    pub fn wake(&mut self, now: Mono) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.catch_up(now, &mut effects);
+        effects
+    }
+
+    fn told(&mut self, now: Mono, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.catch_up(now, &mut effects);
+        self.decide(now, input, &mut effects);
+        effects
+    }
+
+    /// Steps what was due before this moment.
+    fn catch_up(&mut self, now: Mono, effects: &mut Vec<Effect>) {
+        while let Some(at) = self.policy.wake_at().filter(|at| *at <= now) {
+            self.decide(at, Input::Wake, effects);
+            if self.policy.wake_at() == Some(at) {
+                break; // it asks for the same moment again: the next waking is soon enough
+            }
+        }
+        if self.suspicions.wake_at().is_some_and(|at| at <= now) {
+            let found = self.suspicions.wake(now);
+            self.findings(now, found, effects);
+        }
+    }
+
+    fn findings(&mut self, now: Mono, found: Vec<Finding>, effects: &mut Vec<Effect>) {
+        for finding in found {
+            match finding {
+                Finding::Suspicion(suspicion) => {
+                    effects.push(Effect::Suspicion(suspicion.clone()));
+                    self.decide(now, Input::Suspicion(suspicion), effects);
+                }
+                Finding::Watch(watch) => effects.push(Effect::Watch(watch)),
+                Finding::AskListeners => effects.push(Effect::ReadListeners),
+                Finding::Fronts { service, fronts } => {
+                    let fact = Fact { order: OrderId(0), service, at: now, known: Known::Fronts(fronts) };
+                    effects.push(Effect::Found(fact.clone()));
+                    self.decide(now, Input::Fact(fact), effects);
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self, now: Mono, input: Input, effects: &mut Vec<Effect>) {
+        effects.extend(self.policy.step(now, input).into_iter().map(Effect::Order));
+    }
+}
