@@ -147,7 +147,7 @@ impl Keeper {
             Stage::New
             | Stage::Down
             | Stage::Ending { .. }
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Holding(_)
             | Stage::Acting(_) => {}
         }
@@ -172,7 +172,7 @@ impl Keeper {
             Stage::New
             | Stage::Down
             | Stage::Ending { .. }
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Holding(_)
             | Stage::Acting(_) => self.step(desk.now, told),
         }

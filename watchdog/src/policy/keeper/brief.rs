@@ -34,7 +34,7 @@ impl Keeper {
             }
             Stage::Proving { .. } => self.incident.is_some(),
             Stage::Down => !self.unit.as_ref().is_some_and(|u| u.socket_activated || is_done(u)),
-            Stage::Ending { .. } | Stage::Checking { .. } | Stage::Holding(_) | Stage::Acting(_) => true,
+            Stage::Ending { .. } | Stage::Checking(_) | Stage::Holding(_) | Stage::Acting(_) => true,
         };
         let restarting_until = match &self.stage {
             Stage::Acting(acting) => acting.counts_until(now),
@@ -42,7 +42,7 @@ impl Keeper {
             | Stage::Down
             | Stage::Up
             | Stage::Ending { .. }
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Holding(_)
             | Stage::Proving { .. } => None,
         };
@@ -69,7 +69,7 @@ impl Keeper {
             },
             Stage::Up => "up",
             Stage::Ending { .. } => "ending",
-            Stage::Checking { .. } => "checking",
+            Stage::Checking(_) => "checking",
             Stage::Holding(_) if self.tries.in_quarantine() => "quarantined",
             Stage::Holding(_) => "holding",
             Stage::Acting(_) => "restarting",

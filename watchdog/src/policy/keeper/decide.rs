@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use super::{Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, words};
 use crate::{
-    model::{Action, Decision, FileState, Holder, IncidentEnd, LoadState, Mono, OrderId, Question},
+    model::{Action, Decision, FileState, IncidentEnd, LoadState, Mono, Question},
     policy::tries::Room,
 };
 
 /// A hold that depends on others is looked at again after this, whatever they say.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// A hold by something else than an operator that lasts for so long is worth waking someone.
 const LONG: Duration = Duration::from_secs(120);
 /// How old a verdict may be to act on; an older one is asked for again first.
 const FRESH: Duration = Duration::from_secs(5);
-/// Who holds the ports is known in microseconds; a start waits no longer than this for it.
-const HOLDERS: Duration = Duration::from_millis(500);
 
 impl Keeper {
     /// Something must be done: now, or when nothing holds it any more.
@@ -23,43 +21,11 @@ impl Keeper {
         self.open(desk, desk.now);
         match self.held(desk, plan) {
             Some((hold, until)) => self.hold_for(desk, plan, rule, hold, until),
-            None => match plan {
-                Plan::Restart => self.act(desk, plan, rule),
-                // its ports are held by systemd, for it
-                Plan::Start if self.unit.as_ref().is_some_and(|unit| unit.socket_activated) => {
-                    self.act(desk, plan, rule);
-                }
-                Plan::Start => {
-                    let order = self.look(desk, Question::Holders);
-                    self.stage = Stage::Checking { plan, rule, order, until: desk.now + HOLDERS };
-                }
-            },
+            None => self.check(desk, plan, rule),
         }
     }
 
-    /// Who holds the ports that a start needs.
-    pub(super) fn holders(&mut self, desk: &mut Desk<'_>, order: OrderId, holders: &[Holder]) {
-        let Stage::Checking { plan, rule, order: asked, .. } = &self.stage else { return };
-        if *asked != order {
-            return;
-        }
-        let (plan, rule) = (*plan, rule.clone());
-        let own = self.cgroup;
-        match holders.iter().find(|holder| holder.cgroup.is_none() || holder.cgroup != own) {
-            Some(holder) => {
-                let by = words::holder(holder);
-                if self.port_held_by.as_ref() != Some(&by) {
-                    self.alert(desk, format!("not started: {by}; stop that program, or give it to the unit"));
-                    self.port_held_by = Some(by.clone());
-                }
-                let until = desk.now + ASK_AGAIN;
-                self.hold_for(desk, plan, rule, Hold::PortHeld { by }, until);
-            }
-            None => self.act_or_hold(desk, plan, rule),
-        }
-    }
-
-    /// The look is done; what holds may have come meanwhile.
+    /// The looks are done; what holds may have come meanwhile.
     pub(super) fn act_or_hold(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
         match self.held(desk, plan) {
             Some((hold, until)) => self.hold_for(desk, plan, rule, hold, until),
@@ -113,7 +79,7 @@ impl Keeper {
             | Stage::Down
             | Stage::Up
             | Stage::Ending { .. }
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Acting(_)
             | Stage::Proving { .. } => false,
         };
@@ -224,7 +190,7 @@ impl Keeper {
             | Stage::Down
             | Stage::Up
             | Stage::Ending { .. }
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Holding(_)
             | Stage::Acting(_)
             | Stage::Proving { .. } => None,
@@ -252,7 +218,7 @@ impl Keeper {
             | Stage::Down
             | Stage::Up
             | Stage::Ending { .. }
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Acting(_)
             | Stage::Proving { .. } => false,
         }

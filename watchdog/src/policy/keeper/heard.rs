@@ -1,8 +1,8 @@
 //! What is heard of a service besides its unit's states and jobs: suspicions, facts, ends of processes, and silence.
 
 use super::{
-    Desk, Exit, Fact, JobKind, Keeper, Known, Mono, Plan, Question, SignalSent, Stage, Suspicion, UNSEEN,
-    Why, words,
+    Checking, Desk, Exit, Fact, Holding, JobKind, Keeper, Known, Mono, Plan, Question, SignalSent, Stage,
+    Suspicion, UNSEEN, Why, words,
 };
 
 impl Keeper {
@@ -34,7 +34,7 @@ impl Keeper {
                     | Stage::Down
                     | Stage::Up
                     | Stage::Ending { .. }
-                    | Stage::Checking { .. }
+                    | Stage::Checking(_)
                     | Stage::Holding(_)
                     | Stage::Acting(_)
                     | Stage::Proving { .. } => self.step(suspicion.at, words::suspicion(&suspicion.why)),
@@ -79,11 +79,11 @@ impl Keeper {
                 }
                 self.unit(desk, *state);
             }
-            Known::Holders(holders) => self.holders(desk, fact.order, &holders),
+            Known::Holders(_) => self.checked(desk, fact.order, &fact.known),
             Known::Fronts(fronts) => self.fronts = fronts,
-            Known::Nothing { why } => {
+            Known::Nothing { ref why } => {
                 self.step(desk.now, format!("cannot look it up: {why}"));
-                self.holders(desk, fact.order, &[]);
+                self.checked(desk, fact.order, &fact.known);
             }
         }
     }
@@ -112,15 +112,16 @@ impl Keeper {
                 self.step(at, told);
                 return;
             }
-            Stage::Checking { .. } => {
+            Stage::Checking(Checking { plan: Plan::Start, .. })
+            | Stage::Holding(Holding { plan: Plan::Start, .. }) => {
                 self.step(at, told);
                 return;
             }
-            Stage::Holding(holding) if holding.plan == Plan::Start => {
-                self.step(at, told);
-                return;
-            }
-            Stage::Up | Stage::Ending { .. } | Stage::Proving { .. } | Stage::Holding(_) => {}
+            Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Proving { .. }
+            | Stage::Checking(Checking { plan: Plan::Restart, .. })
+            | Stage::Holding(Holding { plan: Plan::Restart, .. }) => {}
         }
         if self.foreign.is_empty() {
             self.open(desk, at);

@@ -1,7 +1,8 @@
 //! What a state of the unit, or a job on it, means for the service.
 
 use super::{
-    Decision, Desk, Hold, IncidentEnd, Keeper, Kind, NO_HEARTBEAT, Plan, REAP, Stage, UnitState, words,
+    Checking, Decision, Desk, Hold, Holding, IncidentEnd, Keeper, Kind, NO_HEARTBEAT, Plan, REAP, Stage,
+    UnitState, words,
 };
 use crate::{
     model::{ActiveState, Job, JobKind, JobStep, LoadState},
@@ -151,12 +152,14 @@ impl Keeper {
                 self.begin(desk.now, Kind::Confirm);
                 self.calm(desk, NO_HEARTBEAT.to_owned());
             }
-            Stage::Down | Stage::Checking { .. } => self.prove(desk),
-            Stage::Holding(holding) if holding.plan == Plan::Start => self.prove(desk),
+            Stage::Down
+            | Stage::Checking(Checking { plan: Plan::Start, .. })
+            | Stage::Holding(Holding { plan: Plan::Start, .. }) => self.prove(desk),
             Stage::New
             | Stage::Up
             | Stage::Ending { .. }
-            | Stage::Holding(_)
+            | Stage::Checking(Checking { plan: Plan::Restart, .. })
+            | Stage::Holding(Holding { plan: Plan::Restart, .. })
             | Stage::Acting(_)
             | Stage::Proving { .. } => {}
         }
@@ -165,9 +168,16 @@ impl Keeper {
     /// The unit has ended, or is ending by itself.
     fn judge_end(&mut self, desk: &mut Desk<'_>, on_its_way: bool) {
         match &self.stage {
-            Stage::Down | Stage::New | Stage::Checking { .. } | Stage::Acting(_) => return,
-            Stage::Holding(holding) if holding.plan == Plan::Start => return,
-            Stage::Up | Stage::Ending { .. } | Stage::Proving { .. } | Stage::Holding(_) => {}
+            Stage::Down
+            | Stage::New
+            | Stage::Acting(_)
+            | Stage::Checking(Checking { plan: Plan::Start, .. })
+            | Stage::Holding(Holding { plan: Plan::Start, .. }) => return,
+            Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Proving { .. }
+            | Stage::Checking(Checking { plan: Plan::Restart, .. })
+            | Stage::Holding(Holding { plan: Plan::Restart, .. }) => {}
         }
         if self.stopped {
             self.stand_down(desk, "stopped on request".to_owned());
@@ -197,7 +207,7 @@ impl Keeper {
             Stage::New
             | Stage::Down
             | Stage::Up
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Holding(_)
             | Stage::Acting(_)
             | Stage::Proving { .. } => (false, desk.now),

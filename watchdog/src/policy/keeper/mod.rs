@@ -3,6 +3,7 @@
 mod acting;
 mod asked;
 mod brief;
+mod checking;
 mod crossing;
 mod deadlines;
 mod decide;
@@ -19,8 +20,8 @@ use std::{
 
 use serde::Serialize;
 
-use self::acting::Acting;
 pub(super) use self::brief::Brief;
+use self::{acting::Acting, checking::Checking};
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
@@ -127,12 +128,7 @@ enum Stage {
         told: bool,
         run: Option<Incarnation>,
     },
-    Checking {
-        plan: Plan,
-        rule: String,
-        order: OrderId,
-        until: Mono,
-    },
+    Checking(Checking),
     Holding(Holding),
     Acting(Acting),
     Proving {
@@ -222,7 +218,7 @@ impl Keeper {
             Stage::New
             | Stage::Down
             | Stage::Ending { .. }
-            | Stage::Checking { .. }
+            | Stage::Checking(_)
             | Stage::Holding(_)
             | Stage::Acting(_) => {}
         }
@@ -270,11 +266,9 @@ impl Keeper {
                     self.still_ending(desk);
                 }
             }
-            Stage::Checking { plan, rule, until, .. } => {
-                if *until <= now {
-                    let (plan, rule) = (*plan, rule.clone());
-                    self.step(now, "nobody said in time who holds its ports");
-                    self.act_or_hold(desk, plan, rule);
+            Stage::Checking(checking) => {
+                if checking.until <= now {
+                    self.unchecked(desk);
                 }
             }
             Stage::Holding(holding) => {
@@ -297,7 +291,7 @@ impl Keeper {
             Stage::New => self.unseen,
             Stage::Down | Stage::Up => None,
             Stage::Ending { look_at, .. } => Some(*look_at),
-            Stage::Checking { until, .. } => Some(*until),
+            Stage::Checking(checking) => Some(checking.until),
             Stage::Holding(holding) => Some(holding.until),
             Stage::Acting(acting) => acting.wake_at(),
             Stage::Proving { until, .. } => self.beats.iter().any(Beat::is_probing).then_some(*until),
@@ -317,7 +311,7 @@ impl Keeper {
                 | Stage::Down
                 | Stage::Up
                 | Stage::Ending { .. }
-                | Stage::Checking { .. }
+                | Stage::Checking(_)
                 | Stage::Holding(_)
                 | Stage::Proving { .. } => self.incarnation,
             };

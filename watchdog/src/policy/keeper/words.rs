@@ -2,8 +2,8 @@
 
 use crate::{
     model::{
-        Action, ActiveState, Answer, Cause, Exit, Hold, Holder, JobResult, Outcome, RestartOn, Result,
-        Sender, SignalSent, UnitState, Why,
+        Action, ActiveState, Answer, Cause, Exit, Hold, Holder, JobResult, Outcome, Question, RestartOn,
+        Result, Sender, SignalSent, UnitState, Why,
     },
     policy::cause::Class,
 };
@@ -111,6 +111,14 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::Pause => "an operator's pause".to_owned(),
         Hold::Disabled => "the unit is disabled or masked".to_owned(),
         Hold::Observe => "mode = \"observe\": nothing is done".to_owned(),
+    }
+}
+
+/// What is asked, as something that is or is not known.
+pub(super) fn question(question: Question) -> &'static str {
+    match question {
+        Question::Unit => "the unit's state",
+        Question::Holders => "who holds its ports",
     }
 }
 

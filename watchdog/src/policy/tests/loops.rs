@@ -144,7 +144,7 @@ fn a_unit_without_heartbeats_stays_in_quarantine_until_it_is_stable() {
             > 61002 unit active run=4
             > 61002 job 3 done active
               61.002s web: Recovered after 4.391654s and 1 restarts
-                  500000 µs nobody said in time who holds its ports
+                  500000 µs not known in time: who holds its ports
                   500000 µs start: the unit ended: result signal (an unclean exit code)
                   4390654 µs requested
                   4390654 µs systemd queued job 3

@@ -1,0 +1,112 @@
+//! What is looked up before a plan is carried out, and what of it stands against the plan.
+//!
+//! Every question is asked at once, and all must be answered: a hold names the first thing that stands against the plan, in
+//! the order of [`Found`]. A look that does not come back in time stands against nothing, and its silence is a step of the story.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+use super::{Desk, Hold, Keeper, Plan, Stage, decide::ASK_AGAIN, words};
+use crate::model::{Holder, Known, Mono, OrderId, Question};
+
+/// Who holds the ports is known in microseconds; a start waits no longer than this for it.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// Looks on their way, and what has come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Checking {
+    pub(super) plan: Plan,
+    pub(super) rule: String,
+    open: BTreeMap<OrderId, Question>,
+    found: Found,
+    pub(super) until: Mono,
+}
+
+/// What stands against the plan, the weightiest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Found {
+    port_held: Option<String>,
+}
+
+impl Keeper {
+    /// Looks up what must be known; with nothing to look up, it is done at once.
+    pub(super) fn check(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
+        let questions = self.questions(plan);
+        let patience = questions.iter().map(|question| patience(*question)).max().unwrap_or_default();
+        let open = questions.into_iter().map(|question| (self.look(desk, question), question)).collect();
+        let (found, until) = (Found::default(), desk.now + patience);
+        self.stage = Stage::Checking(Checking { plan, rule, open, found, until });
+        self.all_checked(desk);
+    }
+
+    /// What must be known before this plan.
+    fn questions(&self, plan: Plan) -> Vec<Question> {
+        let mut questions = Vec::new();
+        // with socket activation its ports are held by systemd, for it
+        let by_socket = self.unit.as_ref().is_some_and(|unit| unit.socket_activated);
+        if plan == Plan::Start && !by_socket {
+            questions.push(Question::Holders);
+        }
+        questions
+    }
+
+    /// An answer came, or the word that there is none.
+    pub(super) fn checked(&mut self, desk: &mut Desk<'_>, order: OrderId, known: &Known) {
+        let Stage::Checking(checking) = &mut self.stage else { return };
+        if checking.open.remove(&order).is_none() {
+            return;
+        }
+        match known {
+            Known::Holders(holders) => self.holders(desk, holders),
+            Known::Unit(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
+        }
+        self.all_checked(desk);
+    }
+
+    /// What did not come back in time stands against nothing.
+    pub(super) fn unchecked(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Checking(checking) = &mut self.stage else { return };
+        let missing: Vec<&str> = checking.open.values().map(|question| words::question(*question)).collect();
+        let missing = missing.join(", ");
+        checking.open.clear();
+        self.step(desk.now, format!("not known in time: {missing}"));
+        self.all_checked(desk);
+    }
+
+    fn all_checked(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Checking(checking) = &mut self.stage else { return };
+        if !checking.open.is_empty() {
+            return;
+        }
+        let (plan, rule) = (checking.plan, checking.rule.clone());
+        let Found { port_held } = std::mem::take(&mut checking.found);
+        if let Some(by) = port_held {
+            let until = desk.now + ASK_AGAIN;
+            self.hold_for(desk, plan, rule, Hold::PortHeld { by }, until);
+            return;
+        }
+        self.act_or_hold(desk, plan, rule);
+    }
+
+    /// Who holds the ports that a start needs.
+    fn holders(&mut self, desk: &mut Desk<'_>, holders: &[Holder]) {
+        let own = self.cgroup;
+        let other = holders.iter().find(|holder| holder.cgroup.is_none() || holder.cgroup != own);
+        let by = other.map(words::holder);
+        if let Some(by) = by.as_ref().filter(|by| self.port_held_by.as_ref() != Some(*by)) {
+            self.alert(desk, format!("not started: {by}; stop that program, or give it to the unit"));
+            self.port_held_by = Some(by.clone());
+        }
+        if let Stage::Checking(checking) = &mut self.stage {
+            checking.found.port_held = by;
+        }
+    }
+}
+
+/// How long a plan waits for this answer.
+fn patience(question: Question) -> Duration {
+    match question {
+        Question::Unit | Question::Holders => QUICK,
+    }
+}
