@@ -98,6 +98,25 @@ impl Watchdog {
         Ok(WakeUps(threads))
     }
 
+    /// What it holds now.
+    pub fn footprint(&self) -> Result<Footprint> {
+        let own = format!("/proc/{}", self.host_pid()?.as_raw_nonzero());
+        let status =
+            fs::read_to_string(format!("{own}/status")).with_context(|| format!("cannot read {own}"))?;
+        let number = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            number.with_context(|| format!("no {name} in {own}/status"))
+        };
+        let descriptors =
+            fs::read_dir(format!("{own}/fd")).with_context(|| format!("cannot read {own}/fd"))?;
+        Ok(Footprint {
+            resident_kib: number("VmRSS")?,
+            threads: number("Threads")?,
+            descriptors: descriptors.count(),
+        })
+    }
+
     /// Waits for its end; answers how it ended.
     pub fn wait(mut self) -> Result<ExitStatus> {
         let status = self.child.wait().context("cannot wait for watchdog")?;
@@ -133,6 +152,17 @@ impl WakeUps {
         let ended = before.0.keys().filter(|thread| !self.0.contains_key(*thread));
         woken.sum::<u64>() + ended.map(|_| 1).sum::<u64>()
     }
+}
+
+/// What a watchdog holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Resident memory, in KiB.
+    pub resident_kib: u64,
+    /// Its threads.
+    pub threads: u64,
+    /// Its open descriptors.
+    pub descriptors: usize,
 }
 
 /// One record of the event stream.
@@ -184,6 +214,11 @@ impl Stream {
     /// Every event so far.
     pub fn events(&self) -> Vec<Event> {
         self.lock(|heard| heard.events.clone())
+    }
+
+    /// How many of the events so far are `wanted`.
+    pub fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.lock(|heard| heard.events.iter().filter(|event| wanted(event)).count())
     }
 
     /// Its standard error so far.

@@ -28,7 +28,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-pub use guard::{CONFIGURATION, Event, PROGRAM, Stream, WakeUps, Watchdog};
+pub use guard::{CONFIGURATION, Event, Footprint, PROGRAM, Stream, WakeUps, Watchdog};
 pub use net::{Reply, Request, Traffic, mono_us};
 pub use rootfs::{prepare, target_directory};
 pub use servers::{Backend, WORKS};

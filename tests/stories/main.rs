@@ -39,6 +39,7 @@ mod d9_success;
 mod e2_identity;
 mod f16_races;
 mod f17_behind_the_front;
+mod soak;
 mod stage;
 mod systemd;
 mod the_lab;

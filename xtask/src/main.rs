@@ -7,6 +7,7 @@ mod ci;
 mod demo;
 mod imports;
 mod lab;
+mod soak;
 mod steps;
 mod test;
 
@@ -34,6 +35,8 @@ enum Task {
     /// A throw-away host: systemd as PID 1 in private namespaces, with real servers
     #[command(subcommand)]
     Lab(lab::Lab),
+    /// Real failures of a real server, one after the other: none missed, none doubled, nothing grows
+    Soak(soak::Soak),
     /// Every test; installs what is missing, builds the lab's root file system, needs root
     Test(test::Test),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Ci(ci) => ci.run(),
         Task::Demo(demo) => demo.run(),
         Task::Lab(lab) => lab.run(),
+        Task::Soak(soak) => soak.run(),
         Task::Test(test) => test.run(),
     };
     done.unwrap_or_else(|error| {

@@ -27,13 +27,18 @@ impl Test {
 
 /// Everything.
 pub(crate) fn all(filter: Option<&str>) -> Result<ExitCode> {
+    prepare()?;
+    tests(&["--workspace"], filter)
+}
+
+/// What the system tests need.
+pub(crate) fn prepare() -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "cannot run the system tests: they boot a systemd of their own and need root: run this with sudo"
     );
     ::lab::tools::install(&::lab::tools::LAB)?;
-    ::lab::prepare()?;
-    tests(&["--workspace"], filter)
+    ::lab::prepare().map(drop)
 }
 
 /// The tests that need neither root nor a lab.
