@@ -173,12 +173,7 @@ impl Core {
 
     /// Steps what was due before this moment.
     fn catch_up(&mut self, now: Mono, effects: &mut Vec<Effect>) {
-        while let Some(at) = self.policy.wake_at().filter(|at| *at <= now) {
-            self.decide(at, Input::Wake, effects);
-            if self.policy.wake_at() == Some(at) {
-                break; // it asks for the same moment again: the next waking is soon enough
-            }
-        }
+        effects.extend(self.policy.catch_up(now).into_iter().map(Effect::Order));
         if self.suspicions.wake_at().is_some_and(|at| at <= now) {
             let found = self.suspicions.wake(now);
             self.findings(now, found, effects);

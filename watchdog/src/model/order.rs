@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{CgroupId, Incarnation, IncidentId, Mono, OrderId, Service, Tell, Unit, UnitState};
 
 /// What the policy wants done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Ask a service whether it is alive.
@@ -19,7 +19,7 @@ pub enum Order {
 }
 
 /// One heartbeat to be asked now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     /// Its number.
     pub id: OrderId,
@@ -120,7 +120,7 @@ pub enum Result {
 }
 
 /// A question of the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Look {
     /// Its number.
     pub id: OrderId,

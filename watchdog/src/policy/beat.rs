@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{seed::Seed, settings::Pulse};
 use crate::model::{Mono, OnFailure, OrderId, Verdict};
@@ -17,7 +17,7 @@ const UNKNOWN_ALERT_AFTER: Duration = Duration::from_secs(120);
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
 /// One heartbeat of a service: when it is asked, and what its answers add up to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Beat {
     pub(super) pulse: Pulse,
     /// The next backstop.
@@ -33,7 +33,7 @@ pub(super) struct Beat {
 }
 
 /// A question that is not answered yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Round {
     kind: Kind,
     /// Asks on their way, and when each left.
@@ -46,7 +46,7 @@ struct Round {
 }
 
 /// What a round is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// Is it dead? `failures` in a row say so; each is asked `retry_after` the one before, though that still waits.
     Confirm,

@@ -1,9 +1,9 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Cause, RestartOn, UnitState};
 
 /// How a unit ended: the classes of systemd's table of Restart=.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Exit code 0, SIGHUP, SIGINT, SIGTERM, SIGPIPE, or one of SuccessExitStatus=.

@@ -1,4 +1,4 @@
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{IncidentEnd, IncidentId, Mono, Step, Story};
 
@@ -6,7 +6,7 @@ use crate::model::{IncidentEnd, IncidentId, Mono, Step, Story};
 const STEPS: usize = 200;
 
 /// Everything from the first sign to the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Incident {
     pub(super) id: IncidentId,
     pub(super) began: Mono,

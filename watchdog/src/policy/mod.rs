@@ -31,7 +31,7 @@ mod tries;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use cause::{Class, acts};
 pub use settings::{Dependency, Gates, Guard, Host, Pulse, Settings};
@@ -46,7 +46,8 @@ use crate::model::{
 };
 
 /// Everything that the policy is told.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Input {
     /// From the suspicion room.
     Suspicion(Suspicion),
@@ -70,8 +71,8 @@ pub enum Input {
     Wake,
 }
 
-/// The policy engine.
-#[derive(Clone, Debug, Serialize)]
+/// The policy engine. What is read back from its serialised form goes on as if nothing had happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Policy {
     host: Host,
     keepers: BTreeMap<Service, Keeper>,
@@ -87,7 +88,7 @@ pub struct Policy {
 }
 
 /// Numbers of orders and incidents.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ids {
     run: u32,
     order: u64,
@@ -177,6 +178,30 @@ impl Policy {
         }
         self.settle(now, &mut orders);
         orders
+    }
+
+    /// Wakes it for what was due until this moment, each time at the moment that was set: a waking that comes late, or only
+    /// with the next input, decides the same.
+    pub fn catch_up(&mut self, now: Mono) -> Vec<Order> {
+        let mut orders = Vec::new();
+        while let Some(at) = self.wake_at().filter(|at| *at <= now) {
+            orders.extend(self.step(at, Input::Wake));
+            if self.wake_at() == Some(at) {
+                break; // it asks for the same moment again: the next waking is soon enough
+            }
+        }
+        orders
+    }
+
+    /// The moment of the last step.
+    pub fn last(&self) -> Mono {
+        self.last
+    }
+
+    /// What is in force.
+    pub fn settings(&self) -> Settings {
+        let services = self.keepers.iter().map(|(service, keeper)| (service.clone(), keeper.guard.clone()));
+        Settings { host: self.host.clone(), services: services.collect() }
     }
 
     /// When it wants to be woken; `None`: only by an input.

@@ -1,11 +1,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{OnFailure, RestartOn, Service, Unit};
 
 /// Everything that the policy goes by.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// `[watchdog]`, as far as the policy goes.
     pub host: Host,
@@ -14,7 +14,7 @@ pub struct Settings {
 }
 
 /// `[watchdog]` and its tables.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// `mode = "observe"`: decide and record, do not act.
     pub observe: bool,
@@ -29,7 +29,7 @@ pub struct Host {
 }
 
 /// `[watchdog.gates]`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gates {
     /// `memory`, as `some avg10 > 40`; `None` is switched off.
     pub memory: Option<String>,
@@ -44,7 +44,7 @@ pub struct Gates {
 }
 
 /// One service, as far as decisions go.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
     /// What is restarted.
     pub unit: Unit,
@@ -77,7 +77,7 @@ pub struct Guard {
 }
 
 /// When a heartbeat is asked and what its end leads to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pulse {
     /// `timeout`.
     pub timeout: Duration,
@@ -94,7 +94,7 @@ pub struct Pulse {
 }
 
 /// One of `depends_on`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Dependency {
     /// Another service of this configuration.
     Service(Service),

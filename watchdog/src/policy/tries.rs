@@ -1,6 +1,6 @@
 use std::{collections::VecDeque, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{seed::Seed, settings::Guard};
 use crate::model::Mono;
@@ -9,7 +9,7 @@ use crate::model::Mono;
 const QUARANTINE_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// What was tried for one service, and when the next try may come.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tries {
     /// Restarts within the budget's time, the oldest first.
     spent: VecDeque<Mono>,
@@ -167,7 +167,7 @@ fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
 }
 
 /// Restarts of the whole host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HostTries(VecDeque<Mono>);
 
 impl HostTries {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Desk, Keeper, Plan, Stage, UnitState, words};
 use crate::{
@@ -28,7 +28,7 @@ const UNSORTED: usize = 32;
 pub(super) const REPLY: Duration = Duration::from_secs(30);
 
 /// A job of ours.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Acting {
     order: OrderId,
     pub(super) plan: Plan,
@@ -53,7 +53,7 @@ pub(super) struct Acting {
 }
 
 /// A job whose owner is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) id: u32,
     pub(super) kind: Option<JobKind>,
@@ -61,7 +61,7 @@ pub(super) struct Seen {
     pub(super) over: Option<(JobResult, ActiveState)>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     Stopping { deadline: Mono, kills: u32, sub: String },
     Starting { deadline: Mono, told: bool },

@@ -1,12 +1,12 @@
 //! What others see of a service: other keepers, and people.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Beat, Keeper, Mono, Stage, UnitState};
 use crate::model::ActiveState;
 
 /// What keepers know of each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::policy) struct Brief {
     /// It is not up, or not known to be well.
     pub(in crate::policy) failing: bool,

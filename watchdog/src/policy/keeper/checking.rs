@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Desk, Hold, Keeper, Plan, Stage, decide::ASK_AGAIN, words};
 use crate::model::{Holder, Known, Mono, OrderId, Question};
@@ -14,7 +14,7 @@ use crate::model::{Holder, Known, Mono, OrderId, Question};
 const QUICK: Duration = Duration::from_millis(500);
 
 /// Looks on their way, and what has come back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checking {
     pub(super) plan: Plan,
     pub(super) rule: String,
@@ -24,7 +24,7 @@ pub(super) struct Checking {
 }
 
 /// What stands against the plan, the weightiest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Found {
     port_held: Option<String>,
 }

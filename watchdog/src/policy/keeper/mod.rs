@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub(super) use self::brief::Brief;
 use self::{acting::Acting, checking::Checking};
@@ -62,7 +62,7 @@ pub(super) struct Desk<'a> {
 }
 
 /// Keeps one service.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Keeper {
     pub(super) service: Service,
     pub(super) guard: Guard,
@@ -114,7 +114,7 @@ pub(super) struct Keeper {
 }
 
 /// Where a service stands; see the picture above.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
     New,
@@ -138,7 +138,7 @@ enum Stage {
 }
 
 /// An order that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Holding {
     plan: Plan,
     rule: String,
@@ -153,7 +153,7 @@ struct Holding {
 }
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Plan {
     /// Of a living unit.

@@ -3,6 +3,7 @@
 //!
 //! `PROPTEST_CASES` sets the number of runs; the default, 256, suits a few seconds.
 
+mod again;
 mod rules;
 mod systemd;
 
@@ -92,6 +93,7 @@ struct World {
     asks: Vec<Ask>,
     now: Mono,
     log: String,
+    told: Vec<(Mono, Input, Vec<Order>)>,
     /// A reply was lost: systemd may have done more than the policy can know.
     lost: bool,
 }
@@ -124,8 +126,8 @@ impl World {
         let systemd = Systemd::new(restarts);
         let rules = Rules::new(systemd.units.iter().map(|unit| unit.name.clone()));
         let policy = Policy::new(Mono(0), settings.clone(), 7);
-        let (asks, now, log) = (vec![], Mono(0), String::new());
-        let mut world = World { policy, settings, systemd, rules, asks, now, log, lost: false };
+        let (asks, now, log, told) = (vec![], Mono(0), String::new(), vec![]);
+        let mut world = World { policy, settings, systemd, rules, asks, now, log, told, lost: false };
         let fronts = [Service::new("web")].into();
         let known = Known::Fronts(fronts);
         world.put(Input::Fact(Fact { order: OrderId(0), service: Service::new("app"), at: Mono(0), known }));
@@ -135,7 +137,8 @@ impl World {
     fn put(&mut self, input: Input) {
         let _ = writeln!(self.log, "{} < {input:?}", self.now);
         self.rules.told(self.now, &input);
-        let orders = self.policy.step(self.now, input);
+        let orders = self.policy.step(self.now, input.clone());
+        self.told.push((self.now, input, orders.clone()));
         for order in &orders {
             let _ = writeln!(self.log, "{}   > {order:?}", self.now);
         }
