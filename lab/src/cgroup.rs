@@ -13,6 +13,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// The directory of a lab's cgroup, whether it exists or not.
 pub(crate) fn directory(lab: &str) -> Result<PathBuf> {
+    Ok(mount()?.join(format!("watchdog-{lab}")))
+}
+
+/// Where this machine's tree of cgroups is.
+pub(crate) fn mount() -> Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
     let root = mounts.lines().find_map(|line| {
         let mut fields = line.split(' ');
@@ -22,7 +27,7 @@ pub(crate) fn directory(lab: &str) -> Result<PathBuf> {
     let Some(root) = root else {
         bail!("cannot find a cgroup2 file system in /proc/self/mounts: mount one at /sys/fs/cgroup/unified");
     };
-    Ok(Path::new(root).join(format!("watchdog-{lab}")))
+    Ok(root.into())
 }
 
 /// A command that runs `program` within the cgroup at `directory`, which must exist.

@@ -127,6 +127,15 @@ impl Lab {
         Ok(Lab { name: name.into(), init, cgroup: cgroup::directory(name)?, keeper: None })
     }
 
+    /// This very machine, whose first process is systemd: a virtual machine that is thrown away. What a test leaves behind
+    /// stays there.
+    pub fn here() -> Result<Lab> {
+        let cgroup = cgroup::mount()?;
+        let own = cgroup.join("exec");
+        fs::create_dir_all(&own).with_context(|| format!("cannot make the cgroup {}", own.display()))?;
+        Ok(Lab { name: "this machine".into(), init: 1, cgroup, keeper: None })
+    }
+
     /// Its name, for [`Lab::attach`].
     pub fn name(&self) -> &str {
         &self.name
@@ -145,7 +154,18 @@ impl Lab {
     /// A command that runs within all of the lab's namespaces and in its cgroup `/exec`, with no input.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = cgroup::command_in(&self.cgroup.join("exec"), "nsenter");
-        command.args(["--target", &self.init.to_string(), "--all", "--"]).arg(program);
+        // By name, for `--all` leaves out those that are the same: the program is always a child of its nsenter.
+        command.args([
+            "--target",
+            &self.init.to_string(),
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+        ]);
+        command.arg("--").arg(program);
         command
             .env_clear()
             .envs([("PATH", PATH), ("HOME", "/root"), ("LANG", "C.UTF-8")])
