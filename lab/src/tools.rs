@@ -47,10 +47,15 @@ pub fn install(tools: &[Tool]) -> Result<()> {
         "cannot go on without the package(s) {packages}: install them, on Debian with: sudo apt-get install {packages}"
     );
     eprintln!("installing {packages}");
-    apt(&["update", "-q"])?;
+    refresh()?;
     let mut install = vec!["install", "-q", "-y", "--no-install-recommends"];
     install.extend(packages.split(' '));
     apt(&install)
+}
+
+/// Has apt ask its mirrors what there is.
+pub fn refresh() -> Result<()> {
+    apt(&["update", "-q"])
 }
 
 const APT: Tool = Tool { program: "apt-get", package: "apt" };

@@ -10,6 +10,7 @@ mod lab;
 mod soak;
 mod steps;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,8 @@ enum Task {
     Soak(soak::Soak),
     /// Every test; installs what is missing, builds the lab's root file system, needs root
     Test(test::Test),
+    /// A stock kernel of Debian 12, emulated: the stories with limits of memory, processes and CPU, and the probes' own tests
+    Vm(vm::Vm),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Lab(lab) => lab.run(),
         Task::Soak(soak) => soak.run(),
         Task::Test(test) => test.run(),
+        Task::Vm(vm) => vm.run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

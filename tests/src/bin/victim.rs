@@ -1,8 +1,8 @@
 //! A server that fails on demand: `victim [ADDRESS:]PORT`, `victim shared PORT` (SO_REUSEPORT), or `victim orphan PORT PIDFILE`.
 //!
 //! It answers `It works!`, and obeys requests for its own harm, which a new process has forgotten:
-//! `/exit/N` ends with that code, `/abort` by SIGABRT, `/close` closes the listener and lives on, `/mode/MODE` changes what is
-//! answered from then on. A mode in the file /etc/victim/PORT outlives restarts. Modes:
+//! `/exit/N` ends with that code, `/abort` by SIGABRT, `/eat/N` takes so many MiB of memory, `/close` closes the listener and
+//! lives on, `/mode/MODE` changes what is answered from then on. A mode in the file /etc/victim/PORT outlives restarts. Modes:
 //! `well` · `silent` (reads, never answers) · `trickle` (one byte a second) · `wrong` ("It works.") · a number (that status) ·
 //! `deaf` (accepts no more) · `warm-up=SECONDS` (503 for that long after the start).
 //!
@@ -123,6 +123,10 @@ fn reply(client: TcpStream, path: &str, mode: &str, began: Instant) {
     }
     if path == "/abort" {
         abort();
+    }
+    if let Some(mebibytes) = path.strip_prefix("/eat/").and_then(|n| n.parse::<usize>().ok()) {
+        // Written to, for only then it is taken; and kept.
+        std::mem::forget(std::hint::black_box(vec![1_u8; mebibytes << 20]));
     }
     let mode = match mode.strip_prefix("warm-up=").and_then(|seconds| seconds.parse().ok()) {
         Some(seconds) if began.elapsed() < Duration::from_secs(seconds) => "503",
