@@ -46,10 +46,15 @@ impl Lab {
         Ok(Watchdog { child, stream, readers })
     }
 
-    /// Writes watchdog's configuration, readable by root alone.
+    /// Writes watchdog's configuration, readable by root alone. A lab shares its host's pressure, which is that of whatever
+    /// builds beside it: only a configuration with gates of its own has any.
     pub fn configure(&self, configuration: &str) -> Result<()> {
         self.sh("umask 077; mkdir -p /etc/watchdog; touch /etc/watchdog/watchdog.toml")?;
-        self.write(CONFIGURATION, configuration)
+        let gates = match configuration.contains("[service.") && !configuration.contains("[watchdog.gates]") {
+            true => "\n[watchdog.gates]\nmemory = \"off\"\nio = \"off\"\ncpu = \"off\"\n",
+            false => "",
+        };
+        self.write(CONFIGURATION, &format!("{configuration}{gates}"))
     }
 }
 

@@ -9,7 +9,6 @@ mod lock;
 mod reload;
 mod run;
 mod supervisor;
-mod survival;
 
 use std::{path::PathBuf, process::ExitCode};
 

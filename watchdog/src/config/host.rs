@@ -7,7 +7,7 @@ use super::{
     values::{self, Complaint, YEAR},
 };
 use crate::{
-    policy::{Gates, Host},
+    policy::{Gates, Host, Over, Threshold},
     stream::{self, Sink},
 };
 
@@ -46,14 +46,15 @@ pub(super) fn read(host: &Reader<'_>) -> HostPart {
 fn gates(host: &Reader<'_>) -> Gates {
     let gates = host.table("gates");
     let gates = gates.as_ref();
-    let gate = |key, default: &str| {
-        gates.and_then(|gates| gates.text(key, values::gate)).unwrap_or_else(|| Some(default.to_owned()))
+    let gate = |key, percent: u32| {
+        let default = Threshold { full: false, over: Over::Ten, limit: percent * 100 };
+        gates.and_then(|gates| gates.text(key, values::gate)).unwrap_or(Some(default))
     };
     Gates {
-        memory: gate("memory", "some avg10 > 40"),
-        io: gate("io", "some avg10 > 60"),
-        cpu: gate("cpu", "some avg10 > 80"),
-        disk_free: gates.and_then(|gates| gates.text("disk_free", values::percent)).unwrap_or(1.0),
+        memory: gate("memory", 40),
+        io: gate("io", 60),
+        cpu: gate("cpu", 80),
+        disk_free: gates.and_then(|gates| gates.text("disk_free", values::percent)).unwrap_or(100),
         hold_for: gates
             .and_then(|gates| gates.duration("hold_for", Duration::from_secs(1)..=YEAR))
             .unwrap_or(Duration::from_secs(2 * 60)),

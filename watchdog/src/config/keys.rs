@@ -64,10 +64,9 @@ pub(super) const TABLES: [(&str, &[&str]); 11] = [
 ];
 
 /// Keys that are read and checked, and not acted upon by this version; and what that means.
-pub(super) const CHECKED_ONLY: [(&str, &str); 8] = [
+pub(super) const CHECKED_ONLY: [(&str, &str); 7] = [
     ("watchdog.state_directory", "budgets and pauses are not kept over a restart of watchdog"),
     ("watchdog.control_socket", "nothing listens there"),
-    ("watchdog.gates", "pressure and full disks do not hold a restart back"),
     ("service.*.group", "services of one group have nothing in common yet"),
     ("service.*.preflight", "a broken configuration of the service is not noticed before a restart"),
     ("service.*.stale_pid_file", "a stale PID file is left alone"),
@@ -79,7 +78,7 @@ pub(super) const CHECKED_ONLY: [(&str, &str); 8] = [
 ];
 
 /// Of these, the ones whose default is not acted upon either; they are told always.
-pub(super) const TOLD_ALWAYS: [&str; 2] = ["watchdog.state_directory", "watchdog.gates"];
+pub(super) const TOLD_ALWAYS: [&str; 1] = ["watchdog.state_directory"];
 
 /// Tables that the documentation names and this version does not know yet. They are refused: whoever writes one counts on it.
 pub(super) const TO_COME: [&str; 3] = ["watchdog.recorder", "watchdog.notify", "service.*.restart.ladder"];

@@ -11,6 +11,8 @@ use jiff::{
     fmt::friendly::{Spacing, SpanParser, SpanPrinter},
 };
 
+use crate::policy::{Over, Threshold};
+
 /// What was expected, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Complaint {
@@ -55,16 +57,17 @@ pub(super) fn say(duration: Duration) -> String {
     SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&duration)
 }
 
-/// A percentage such as `1%`.
-pub(super) fn percent(text: &str) -> Result<f64, Complaint> {
+/// A percentage such as `1%`, in hundredths of one.
+pub(super) fn percent(text: &str) -> Result<u32, Complaint> {
     let number = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
     let help = if text.parse::<f64>().is_ok() { format!("write \"{text}%\"") } else { String::new() };
     let fits = number.filter(|number| (0.0..=100.0).contains(number));
-    fits.ok_or_else(|| Complaint::new("expected a percentage such as \"1%\", from 0% to 100%", help))
+    let hundredths = fits.map(|percent| (percent * 100.0).round() as u32);
+    hundredths.ok_or_else(|| Complaint::new("expected a percentage such as \"1%\", from 0% to 100%", help))
 }
 
-/// A gate such as `some avg10 > 40`, in its one spelling; `off` is `None`.
-pub(super) fn gate(text: &str) -> Result<Option<String>, Complaint> {
+/// A gate such as `some avg10 > 40`; `off` is `None`.
+pub(super) fn gate(text: &str) -> Result<Option<Threshold>, Complaint> {
     let words: Vec<_> = text.split_whitespace().collect();
     let complaint = || {
         Complaint::new(
@@ -76,8 +79,16 @@ pub(super) fn gate(text: &str) -> Result<Option<String>, Complaint> {
         ["off"] => Ok(None),
         [who @ ("some" | "full"), over @ ("avg10" | "avg60" | "avg300"), ">", limit] => {
             let limit: f64 = limit.parse().map_err(|_| complaint())?;
+            let over = match *over {
+                "avg10" => Over::Ten,
+                "avg60" => Over::Sixty,
+                _ => Over::ThreeHundred,
+            };
             match (0.0..100.0).contains(&limit) {
-                true => Ok(Some(format!("{who} {over} > {limit}"))),
+                true => {
+                    let limit = (limit * 100.0).round() as u32;
+                    Ok(Some(Threshold { full: *who == "full", over, limit }))
+                }
                 false => Err(complaint()),
             }
         }

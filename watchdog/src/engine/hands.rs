@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::sync::mpsc;
@@ -18,10 +21,14 @@ use crate::{
     heartbeat::{Heart, Profiles, Program, Ran},
     look::{self, Sought},
     model::{Act, Ask, Connect, Fact, Known, Look, OrderId, Place, Question, Service, Unit, UnitState},
+    policy::Gates,
     sources::{sock_diag::SockDiag, units::Units},
     suspicion::Suspicions,
     systemd::{self, Link},
 };
+
+/// So many looks at the host's pressure may be on their way.
+const PRESSING: usize = 64;
 
 /// What the engine reaches the world with.
 pub struct Edges {
@@ -37,6 +44,9 @@ pub(super) struct Hands {
     actuator: Actuator,
     /// The ports that each service's heartbeats ask.
     asked: BTreeMap<Service, BTreeSet<u16>>,
+    gates: Gates,
+    /// A look at disks that does not come back is not followed by others.
+    pressing: Arc<AtomicUsize>,
     pub(super) tables: Tables,
     /// The last word of systemd on each unit.
     states: BTreeMap<Unit, UnitState>,
@@ -55,6 +65,8 @@ impl Hands {
             asked: asked(settings),
             units: edges.units,
             actuator,
+            gates: settings.policy.host.gates.clone(),
+            pressing: Arc::default(),
             tables: Tables::new(edges.sockets, results.clone()),
             states: BTreeMap::new(),
             results,
@@ -63,6 +75,7 @@ impl Hands {
 
     pub(super) fn replace(&mut self, settings: &Settings, hearts: BTreeMap<Service, Vec<Arc<Heart>>>) {
         self.asked = asked(settings);
+        self.gates = settings.policy.host.gates.clone();
         self.hearts = hearts;
     }
 
@@ -138,6 +151,14 @@ impl Hands {
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }
+            Question::Pressure => {
+                let unit = self.states.get(&look.unit).cloned();
+                let (gates, pressing) = (self.gates.clone(), self.pressing.clone());
+                tokio::spawn(async move {
+                    let known = pressure(unit, gates, &pressing).await;
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
             Question::Holders => {
                 let unit = self.states.get(&look.unit).cloned();
                 let asked = self.asked.get(&look.service).cloned().unwrap_or_default();
@@ -200,6 +221,21 @@ async fn holders(unit: Option<UnitState>, sockets: Arc<Mutex<SockDiag>>, sought:
     match found.await {
         Ok(Ok(holders)) => Known::Holders(holders),
         Ok(Err(why)) => Known::Nothing { why },
+        Err(fault) => Known::Nothing { why: fault.to_string() },
+    }
+}
+
+/// Reads /proc, cgroups and the state of file systems, any of which may take its time.
+async fn pressure(unit: Option<UnitState>, gates: Gates, pressing: &AtomicUsize) -> Known {
+    let Some(unit) = unit else { return Known::Nothing { why: "the unit is not known yet".into() } };
+    if pressing.fetch_add(1, Ordering::Relaxed) >= PRESSING {
+        pressing.fetch_sub(1, Ordering::Relaxed);
+        return Known::Nothing { why: "looks at the host's disks and pressure do not come back".into() };
+    }
+    let found = tokio::task::spawn_blocking(move || look::pressure(&gates, &unit)).await;
+    pressing.fetch_sub(1, Ordering::Relaxed);
+    match found {
+        Ok(pressure) => Known::Pressure(Box::new(pressure)),
         Err(fault) => Known::Nothing { why: fault.to_string() },
     }
 }

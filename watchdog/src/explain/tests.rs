@@ -91,7 +91,7 @@ fn state(unit: &str) -> UnitState {
 }
 
 fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings {
-    let gates = Gates { memory: None, io: None, cpu: None, disk_free: 1.0, hold_for: seconds(120) };
+    let gates = Gates { memory: None, io: None, cpu: None, disk_free: 0, hold_for: seconds(120) };
     let mut policy = policy::Settings {
         host: Host { observe: false, concurrent_restarts: 1, restarts: 20, within: seconds(600), gates },
         services: BTreeMap::new(),

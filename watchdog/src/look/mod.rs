@@ -4,6 +4,13 @@
 //! of the file system's time, so it belongs on a thread that may wait.
 //! Deliberately absent: Unix sockets (a server removes a stale one and binds its own) and any decision.
 
+mod disks;
 mod holders;
+mod own;
+mod pressure;
+mod tasks;
+#[cfg(test)]
+mod tests;
 
 pub use holders::{Sought, beside, holders};
+pub use pressure::pressure;

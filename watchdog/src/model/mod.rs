@@ -12,6 +12,7 @@
 mod command;
 mod name;
 mod order;
+mod pressure;
 mod sign;
 mod suspicion;
 mod tell;
@@ -22,11 +23,12 @@ mod verdict;
 pub use command::{Command, Pause};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
 pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Question, Result};
+pub use pressure::{Averages, Disk, Pressed, Pressure, Tasks};
 pub use sign::{
     Exit, Job, JobResult, JobStep, Listener, Loss, Place, Saw, Sender, Sign, SignalSent, Source, Stall,
 };
 pub use suspicion::{Finding, Suspicion, Watch, WatchedPort, Why};
-pub use tell::{Decision, Hold, IncidentEnd, Step, Story, Tell};
+pub use tell::{Decision, Gate, Hold, IncidentEnd, Step, Story, Tell};
 pub use time::{Mono, Wall};
 pub use unit::{ActiveState, Cause, FileState, JobKind, LoadState, PendingJob, RestartOn, UnitState};
 pub use verdict::{Answer, Connect, End, OnFailure, OwnFault, Phase, Verdict, Warning};

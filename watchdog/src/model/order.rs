@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CgroupId, Incarnation, IncidentId, Mono, OrderId, Service, Tell, Unit, UnitState};
+use super::{CgroupId, Incarnation, IncidentId, Mono, OrderId, Pressure, Service, Tell, Unit, UnitState};
 
 /// What the policy wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +140,8 @@ pub enum Question {
     Unit,
     /// Whether something outside the unit listens on the service's own ports.
     Holders,
+    /// What the host is short of, and the unit's own part in it.
+    Pressure,
 }
 
 /// The answer to a [`Look`].
@@ -164,6 +166,8 @@ pub enum Known {
     Unit(Box<UnitState>),
     /// Who holds the service's ports though the unit is down.
     Holders(Vec<Holder>),
+    /// What the host is short of.
+    Pressure(Box<Pressure>),
     /// The heartbeats of the service connect to listeners of these services. Told without being asked.
     Fronts(BTreeSet<Service>),
     /// It could not be looked up.

@@ -88,6 +88,13 @@ pub enum Hold {
         /// By whom, for people.
         by: String,
     },
+    /// The host is short of something, and the unit is not the cause: a restart would not help, and may make it worse.
+    Gate {
+        /// Of what.
+        gate: Gate,
+        /// With the figures, for people.
+        why: String,
+    },
     /// systemd's own Restart= acts first.
     Systemd,
     /// Its unit is another service's too, under an alias; that one keeps it.
@@ -101,6 +108,22 @@ pub enum Hold {
     Disabled,
     /// `mode = "observe"`.
     Observe,
+}
+
+/// What the host can be short of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Free blocks or inodes of a file system.
+    Disk,
+    /// Numbers for processes.
+    Tasks,
+    /// Memory.
+    Memory,
+    /// I/O.
+    Io,
+    /// CPU time.
+    Cpu,
 }
 
 /// How an incident ended.

@@ -21,6 +21,7 @@
 
 mod beat;
 mod cause;
+mod gates;
 mod incident;
 mod keeper;
 mod seed;
@@ -34,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use cause::{Class, acts};
-pub use settings::{Dependency, Gates, Guard, Host, Pulse, Settings};
+pub use settings::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, Threshold};
 
 use self::{
     keeper::{Brief, Desk, Keeper},
@@ -42,7 +43,7 @@ use self::{
     tries::HostTries,
 };
 use crate::model::{
-    Answer, Command, Fact, Job, Mono, Order, OrderId, Outcome, Service, Suspicion, Unit, UnitState,
+    Answer, Command, Fact, Gate, Job, Mono, Order, OrderId, Outcome, Service, Suspicion, Unit, UnitState,
 };
 
 /// Everything that the policy is told.
@@ -83,6 +84,8 @@ pub struct Policy {
     host_tries: HostTries,
     seed: Seed,
     ids: Ids,
+    /// Gates without a figure, which are told once.
+    blind: BTreeSet<Gate>,
     /// The moment of the last step: time does not go back.
     last: Mono,
 }
@@ -108,6 +111,7 @@ impl Policy {
             host_tries: HostTries::default(),
             seed,
             ids,
+            blind: BTreeSet::new(),
             last: now,
         };
         policy.replace(now, settings, &mut Vec::new()); // no unit is known yet: nothing is ordered
@@ -304,6 +308,7 @@ impl Policy {
             host_tries: &mut self.host_tries,
             briefs: &self.briefs,
             units: &self.units,
+            blind: &mut self.blind,
             ask: BTreeSet::new(),
         }
     }

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{OnFailure, RestartOn, Service, Unit};
+use crate::model::{OnFailure, Pressed, RestartOn, Service, Unit};
 
 /// Everything that the policy goes by.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,18 +29,63 @@ pub struct Host {
 }
 
 /// `[watchdog.gates]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gates {
-    /// `memory`, as `some avg10 > 40`; `None` is switched off.
-    pub memory: Option<String>,
+    /// `memory`; `None` is switched off.
+    pub memory: Option<Threshold>,
     /// `io`.
-    pub io: Option<String>,
+    pub io: Option<Threshold>,
     /// `cpu`.
-    pub cpu: Option<String>,
-    /// `disk_free`, in percent.
-    pub disk_free: f64,
+    pub cpu: Option<Threshold>,
+    /// `disk_free`, in hundredths of a percent; zero is switched off.
+    pub disk_free: u32,
     /// `hold_for`.
     pub hold_for: Duration,
+}
+
+/// Above this a gate is closed, such as `some avg10 > 40`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// `full`: every task stalled; else `some` did.
+    pub full: bool,
+    /// Of the last so many seconds.
+    pub over: Over,
+    /// In hundredths of a percent.
+    pub limit: u32,
+}
+
+/// The averages that the kernel keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// `avg10`.
+    Ten,
+    /// `avg60`.
+    Sixty,
+    /// `avg300`.
+    ThreeHundred,
+}
+
+impl Threshold {
+    /// The average that it is about, in hundredths of a percent.
+    pub fn average(&self, pressed: &Pressed) -> u32 {
+        let of = if self.full { pressed.full } else { pressed.some };
+        match self.over {
+            Over::Ten => of.avg10,
+            Over::Sixty => of.avg60,
+            Over::ThreeHundred => of.avg300,
+        }
+    }
+
+    /// Its name, such as `some avg10`.
+    pub fn name(&self) -> String {
+        let over = match self.over {
+            Over::Ten => "avg10",
+            Over::Sixty => "avg60",
+            Over::ThreeHundred => "avg300",
+        };
+        format!("{} {over}", if self.full { "full" } else { "some" })
+    }
 }
 
 /// One service, as far as decisions go.

@@ -5,8 +5,8 @@ use std::{fmt::Write, time::Duration};
 use super::{Record, Said};
 use crate::model::{
     Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
-    Listener, Mono, Outcome, Place, Result, Saw, Sender, Service, Sign, SignalSent, Source, Stall, Story,
-    Tell, UnitState, Verdict, Why,
+    Listener, Mono, Outcome, Place, Pressure, Result, Saw, Sender, Service, Sign, SignalSent, Source, Stall,
+    Story, Tell, UnitState, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -158,6 +158,7 @@ fn fact_said(fact: &Fact) -> String {
             })
             .collect::<Vec<_>>()
             .join("; "),
+        Known::Pressure(pressure) => pressed(pressure),
         Known::Fronts(fronts) if fronts.is_empty() => "no service stands in front of it".into(),
         Known::Fronts(fronts) => {
             let fronts: Vec<&str> = fronts.iter().map(Service::as_str).collect();
@@ -165,6 +166,19 @@ fn fact_said(fact: &Fact) -> String {
         }
         Known::Nothing { why } => format!("cannot be looked up: {why}"),
     }
+}
+
+fn pressed(pressure: &Pressure) -> String {
+    let all = [("memory", pressure.memory), ("I/O", pressure.io), ("CPU", pressure.cpu)];
+    let stalls = all.iter().filter_map(|(name, pressed)| {
+        Some(format!("{name} {} %", f64::from((*pressed)?.some.avg10) / 100.0))
+    });
+    let disks = pressure.disks.iter().map(|disk| {
+        let inodes = disk.inodes.unwrap_or(u32::MAX);
+        format!("{} {} % free", disk.place, f64::from(disk.blocks.min(inodes)) / 100.0)
+    });
+    let tasks = pressure.tasks.iter().map(|it| format!("{} of {} tasks of {}", it.used, it.limit, it.place));
+    format!("pressure: {}", stalls.chain(disks).chain(tasks).collect::<Vec<_>>().join(", "))
 }
 
 fn command_said(at: Mono, command: &Command) -> String {
@@ -240,6 +254,7 @@ fn held(hold: &Hold) -> String {
         Hold::Dependency { on } => format!("{on}, which it depends on, is failing"),
         Hold::ForeignJob { job } => format!("job {job} of somebody else is on the unit"),
         Hold::PortHeld { by } => format!("its port is held by {by}"),
+        Hold::Gate { gate: _, why } => format!("a restart would not help, {why}"),
         Hold::Systemd => "systemd's own Restart= acts first".into(),
         Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "paused by an operator".into(),

@@ -4,7 +4,7 @@ use crate::{
     config::{BadLine, Loaded, SAMPLE, StalePidFile, tests::load_all},
     heartbeat::{Body, Target},
     model::{Connect, OnFailure, RestartOn, Service, Unit},
-    policy::{Dependency, Gates, Guard, Host, Pulse, Settings},
+    policy::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, Threshold},
     stream::Sink,
     suspicion::Watched,
 };
@@ -31,13 +31,9 @@ fn the_sample_loads_and_means_what_its_comments_say() {
     assert_eq!(settings.state_directory.to_str(), Some("/var/lib/watchdog"));
     assert_eq!(settings.control_socket.to_str(), Some("/run/watchdog/control.sock"));
     assert_eq!(settings.stream.sinks, [Sink::Stdout]);
-    let gates = Gates {
-        memory: Some("some avg10 > 40".into()),
-        io: Some("some avg10 > 60".into()),
-        cpu: Some("some avg10 > 80".into()),
-        disk_free: 1.0,
-        hold_for: seconds(120),
-    };
+    let over = |percent: u32| Some(Threshold { full: false, over: Over::Ten, limit: percent * 100 });
+    let gates =
+        Gates { memory: over(40), io: over(60), cpu: over(80), disk_free: 100, hold_for: seconds(120) };
     let host = Host { observe: false, concurrent_restarts: 1, restarts: 20, within: seconds(600), gates };
     let guard = Guard {
         unit: unit("php8.2-fpm.service"),
@@ -106,7 +102,7 @@ fn unit_and_url_alone_are_the_sample_without_what_it_names() {
     );
     let php = Service::new("php");
     assert_eq!(least.warnings, Vec::<String>::new());
-    assert_eq!(least.checked_only.len(), 2); // what is not acted upon though its default says so
+    assert_eq!(least.checked_only.len(), 1); // what is not acted upon though its default says so
 
     // What the sample's own text calls no default.
     let mut policy = whole.settings.policy;
@@ -137,7 +133,6 @@ fn the_sample_says_which_keys_are_only_checked() {
     let text = loaded(SAMPLE).checked_only.join("\n") + "\n";
     expect_test::expect![[r#"
         watchdog.control_socket: nothing listens there
-        watchdog.gates: pressure and full disks do not hold a restart back
         watchdog.state_directory: budgets and pauses are not kept over a restart of watchdog
         service.php.group: services of one group have nothing in common yet
         service.php.log: this log is not read

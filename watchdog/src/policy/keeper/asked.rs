@@ -97,7 +97,7 @@ impl Keeper {
             self.open(desk, desk.now);
         }
         self.step(desk.now, format!("recovered: {why}"));
-        self.in_vain = false;
+        (self.in_vain, self.gated) = (false, None);
         self.stage = Stage::Up;
         self.quiet_beats();
         self.tries.healthy(desk.now, &self.guard, proven);

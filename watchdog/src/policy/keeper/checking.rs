@@ -2,6 +2,7 @@
 //!
 //! Every question is asked at once, and all must be answered: a hold names the first thing that stands against the plan, in
 //! the order of [`Found`]. A look that does not come back in time stands against nothing, and its silence is a step of the story.
+//! Each look has its own time, so that a stuck disk is not waited for as long as a program that is run.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Desk, Hold, Keeper, Plan, Stage, decide::ASK_AGAIN, words};
 use crate::model::{Holder, Known, Mono, OrderId, Question};
 
-/// Who holds the ports is known in microseconds; a start waits no longer than this for it.
+/// What the kernel tells is known in microseconds, and what must be measured in a fifth of a second.
 const QUICK: Duration = Duration::from_millis(500);
 
 /// Looks on their way, and what has come back.
@@ -18,35 +19,45 @@ const QUICK: Duration = Duration::from_millis(500);
 pub(super) struct Checking {
     pub(super) plan: Plan,
     pub(super) rule: String,
-    open: BTreeMap<OrderId, Question>,
+    /// What is asked, and until when its answer is waited for.
+    open: BTreeMap<OrderId, (Question, Mono)>,
     found: Found,
-    pub(super) until: Mono,
+}
+
+impl Checking {
+    /// When the next of the looks has had its time.
+    pub(super) fn until(&self) -> Mono {
+        self.open.values().map(|(_, until)| *until).min().unwrap_or_default()
+    }
 }
 
 /// What stands against the plan, the weightiest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Found {
     port_held: Option<String>,
+    gate: Option<Hold>,
 }
 
 impl Keeper {
     /// Looks up what must be known; with nothing to look up, it is done at once.
     pub(super) fn check(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
-        let questions = self.questions(plan);
-        let patience = questions.iter().map(|question| patience(*question)).max().unwrap_or_default();
-        let open = questions.into_iter().map(|question| (self.look(desk, question), question)).collect();
-        let (found, until) = (Found::default(), desk.now + patience);
-        self.stage = Stage::Checking(Checking { plan, rule, open, found, until });
+        let questions = self.questions(desk, plan);
+        let ask = |question: Question| (self.look(desk, question), (question, desk.now + patience(question)));
+        let open = questions.into_iter().map(ask).collect();
+        self.stage = Stage::Checking(Checking { plan, rule, open, found: Found::default() });
         self.all_checked(desk);
     }
 
     /// What must be known before this plan.
-    fn questions(&self, plan: Plan) -> Vec<Question> {
+    fn questions(&self, desk: &Desk<'_>, plan: Plan) -> Vec<Question> {
         let mut questions = Vec::new();
         // with socket activation its ports are held by systemd, for it
         let by_socket = self.unit.as_ref().is_some_and(|unit| unit.socket_activated);
         if plan == Plan::Start && !by_socket {
             questions.push(Question::Holders);
+        }
+        if desk.host.gates.any() {
+            questions.push(Question::Pressure);
         }
         questions
     }
@@ -57,8 +68,15 @@ impl Keeper {
         if checking.open.remove(&order).is_none() {
             return;
         }
+        let plan = checking.plan;
         match known {
             Known::Holders(holders) => self.holders(desk, holders),
+            Known::Pressure(pressure) => {
+                let gate = self.gate(desk, plan, pressure);
+                if let Stage::Checking(checking) = &mut self.stage {
+                    checking.found.gate = gate;
+                }
+            }
             Known::Unit(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
         }
         self.all_checked(desk);
@@ -67,9 +85,18 @@ impl Keeper {
     /// What did not come back in time stands against nothing.
     pub(super) fn unchecked(&mut self, desk: &mut Desk<'_>) {
         let Stage::Checking(checking) = &mut self.stage else { return };
-        let missing: Vec<&str> = checking.open.values().map(|question| words::question(*question)).collect();
+        let (mut missing, now) = (Vec::new(), desk.now);
+        checking.open.retain(|_, (question, until)| {
+            let waits = *until > now;
+            if !waits {
+                missing.push(words::question(*question));
+            }
+            waits
+        });
+        if missing.is_empty() {
+            return;
+        }
         let missing = missing.join(", ");
-        checking.open.clear();
         self.step(desk.now, format!("not known in time: {missing}"));
         self.all_checked(desk);
     }
@@ -80,10 +107,15 @@ impl Keeper {
             return;
         }
         let (plan, rule) = (checking.plan, checking.rule.clone());
-        let Found { port_held } = std::mem::take(&mut checking.found);
+        let Found { port_held, gate } = std::mem::take(&mut checking.found);
         if let Some(by) = port_held {
             let until = desk.now + ASK_AGAIN;
             self.hold_for(desk, plan, rule, Hold::PortHeld { by }, until);
+            return;
+        }
+        if let Some(hold) = gate {
+            let until = self.gate_until(desk, desk.now + ASK_AGAIN);
+            self.hold_for(desk, plan, rule, hold, until);
             return;
         }
         self.act_or_hold(desk, plan, rule);
@@ -107,6 +139,6 @@ impl Keeper {
 /// How long a plan waits for this answer.
 fn patience(question: Question) -> Duration {
     match question {
-        Question::Unit | Question::Holders => QUICK,
+        Question::Unit | Question::Holders | Question::Pressure => QUICK,
     }
 }

@@ -55,7 +55,7 @@ impl Keeper {
         self.quiet_beats();
         self.owed = true;
         (self.port_held_by, self.abandoned, self.last_stop) = (None, None, None);
-        self.waived = false;
+        (self.waived, self.gated) = (false, None);
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
 
@@ -83,6 +83,7 @@ impl Keeper {
             | Stage::Acting(_)
             | Stage::Proving { .. } => false,
         };
+        let again = again || self.is_gated_still(&holding.hold);
         if !again {
             self.step(desk.now, format!("held: {}", words::hold(&holding.hold)));
             let incident = self.incident.as_ref().map(|incident| incident.id);
@@ -160,6 +161,7 @@ impl Keeper {
             Hold::Backoff
             | Hold::Quarantine
             | Hold::PortHeld { .. }
+            | Hold::Gate { .. }
             | Hold::Systemd
             | Hold::Twin { .. }
             | Hold::Pause
@@ -212,6 +214,7 @@ impl Keeper {
                 | Hold::Quarantine
                 | Hold::HostBudget
                 | Hold::PortHeld { .. }
+                | Hold::Gate { .. }
                 | Hold::Systemd => false,
             },
             Stage::New

@@ -79,7 +79,7 @@ impl Keeper {
                 }
                 self.unit(desk, *state);
             }
-            Known::Holders(_) => self.checked(desk, fact.order, &fact.known),
+            Known::Holders(_) | Known::Pressure(_) => self.checked(desk, fact.order, &fact.known),
             Known::Fronts(fronts) => self.fronts = fronts,
             Known::Nothing { ref why } => {
                 self.step(desk.now, format!("cannot look it up: {why}"));
@@ -104,12 +104,7 @@ impl Keeper {
     fn main_exit(&mut self, desk: &mut Desk<'_>, at: Mono, exit: Exit, sent: Option<SignalSent>) {
         let told = words::main_exit(&exit, sent.as_ref());
         match &self.stage {
-            Stage::New => {
-                // told by probes that are older than this process; what it means shows when the unit is seen
-                self.exit = Some((exit, sent));
-                return;
-            }
-            Stage::Down => return,
+            Stage::New | Stage::Down => return,
             Stage::Acting(acting) => {
                 if acting.is_starting() {
                     self.exit = Some((exit, sent));

@@ -86,7 +86,7 @@ impl Keeper {
         self.quiet_beats();
         self.stage = Stage::Down;
         (self.owed, self.other_hand, self.unheard) = (false, false, None);
-        (self.gap, self.in_vain, self.worker) = (false, false, None);
+        (self.gap, self.in_vain, self.worker, self.gated) = (false, false, None, None);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);
@@ -252,10 +252,7 @@ impl Keeper {
     /// Watchdog (or this service's configuration) is new: what is there is taken as it is.
     fn first_sight(&mut self, desk: &mut Desk<'_>, active: ActiveState, load: LoadState) {
         match active {
-            ActiveState::Active | ActiveState::Reloading => {
-                self.exit = None; // of a run before this one
-                self.prove(desk);
-            }
+            ActiveState::Active | ActiveState::Reloading => self.prove(desk),
             ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
                 self.ending(desk.now);
                 self.another_comes();

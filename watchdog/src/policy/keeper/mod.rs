@@ -7,6 +7,7 @@ mod checking;
 mod crossing;
 mod deadlines;
 mod decide;
+mod gated;
 mod heard;
 mod judge;
 mod needs;
@@ -21,7 +22,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::brief::Brief;
-use self::{acting::Acting, checking::Checking};
+use self::{acting::Acting, checking::Checking, gated::Gated};
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
@@ -31,9 +32,9 @@ use super::{
     tries::{HostTries, Tries},
 };
 use crate::model::{
-    Answer, Ask, CgroupId, Decision, Exit, Fact, Hold, Incarnation, IncidentEnd, IncidentId, JobKind, Known,
-    Look, Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent, Suspicion, Tell, Unit,
-    UnitState, Verdict, Warning, Why,
+    Answer, Ask, CgroupId, Decision, Exit, Fact, Gate, Hold, Incarnation, IncidentEnd, IncidentId, JobKind,
+    Known, Look, Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent, Suspicion, Tell,
+    Unit, UnitState, Verdict, Warning, Why,
 };
 
 /// A dead main process that systemd has not reaped: it is given this long before the heartbeat is asked.
@@ -57,6 +58,8 @@ pub(super) struct Desk<'a> {
     pub(super) host_tries: &'a mut HostTries,
     pub(super) briefs: &'a BTreeMap<Service, Brief>,
     pub(super) units: &'a BTreeMap<Unit, UnitState>,
+    /// Gates without a figure, of which it was told.
+    pub(super) blind: &'a mut BTreeSet<Gate>,
     /// Services whose heartbeat is wanted too, for this one stands behind them.
     pub(super) ask: BTreeSet<Service>,
 }
@@ -109,6 +112,8 @@ pub(super) struct Keeper {
     twin: Option<Service>,
     /// Who holds its ports, as it was told last.
     port_held_by: Option<String>,
+    /// What the host is short of, while that holds this service.
+    gated: Option<Gated>,
     /// What was warned of already, by heartbeat.
     warned: BTreeMap<usize, Vec<Warning>>,
 }
@@ -193,6 +198,7 @@ impl Keeper {
             fronts: BTreeSet::new(),
             twin: None,
             port_held_by: None,
+            gated: None,
             warned: BTreeMap::new(),
         }
     }
@@ -267,7 +273,7 @@ impl Keeper {
                 }
             }
             Stage::Checking(checking) => {
-                if checking.until <= now {
+                if checking.until() <= now {
                     self.unchecked(desk);
                 }
             }
@@ -291,7 +297,7 @@ impl Keeper {
             Stage::New => self.unseen,
             Stage::Down | Stage::Up => None,
             Stage::Ending { look_at, .. } => Some(*look_at),
-            Stage::Checking(checking) => Some(checking.until),
+            Stage::Checking(checking) => Some(checking.until()),
             Stage::Holding(holding) => Some(holding.until),
             Stage::Acting(acting) => acting.wake_at(),
             Stage::Proving { until, .. } => self.beats.iter().any(Beat::is_probing).then_some(*until),

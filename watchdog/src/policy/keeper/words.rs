@@ -106,6 +106,7 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::Dependency { on } => format!("it needs {on}, which is failing"),
         Hold::ForeignJob { job } => format!("job {job}, which is not ours, is on the unit"),
         Hold::PortHeld { by } => by.clone(),
+        Hold::Gate { why, .. } => format!("a restart would not help: {why}"),
         Hold::Systemd => "systemd's own Restart= acts first".to_owned(),
         Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "an operator's pause".to_owned(),
@@ -119,6 +120,7 @@ pub(super) fn question(question: Question) -> &'static str {
     match question {
         Question::Unit => "the unit's state",
         Question::Holders => "who holds its ports",
+        Question::Pressure => "what the host is short of",
     }
 }
 

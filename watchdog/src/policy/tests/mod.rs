@@ -3,6 +3,7 @@
 
 mod crossing;
 mod ends;
+mod gates;
 mod heartbeats;
 mod holds;
 mod jobs;
@@ -45,8 +46,7 @@ fn ms(ms: u64) -> Mono {
 }
 
 fn settings(two: bool) -> Settings {
-    let gates =
-        Gates { memory: None, io: None, cpu: None, disk_free: 1.0, hold_for: Duration::from_secs(120) };
+    let gates = Gates { memory: None, io: None, cpu: None, disk_free: 0, hold_for: Duration::from_secs(120) };
     let host = Host {
         observe: false,
         concurrent_restarts: 1,
@@ -195,6 +195,7 @@ impl World {
                 self.job(service, id, JobStep::Removed { result, active: state(active) });
             }
             ["nobody", "holds"] => self.fact(&name, Known::Holders(vec![])),
+            ["pressed", figures @ ..] => self.fact(&name, Known::Pressure(Box::new(pressure(figures)))),
             ["held"] => self.fact(
                 &name,
                 Known::Holders(vec![Holder {
@@ -281,6 +282,7 @@ impl World {
                 && match &known {
                     Known::Unit(_) => look.question == Question::Unit,
                     Known::Holders(_) => look.question == Question::Holders,
+                    Known::Pressure(_) => look.question == Question::Pressure,
                     Known::Fronts(_) => false, // told without being asked
                     Known::Nothing { .. } => true,
                 }
@@ -290,6 +292,31 @@ impl World {
         let (order, service, at) = (look.id, look.service, self.now);
         self.put(Input::Fact(Fact { order, service, at, known }));
     }
+}
+
+/// `memory=61/12` is avg10 and the unit's own share in percent, as `cpu=…`; `disk=…` what is free.
+fn pressure(figures: &[&str]) -> Pressure {
+    let percent = |text: &str| text.parse::<u32>().unwrap() * 100;
+    let mut pressure =
+        Pressure { memory: Some(Pressed::default()), io: Some(Pressed::default()), ..Pressure::default() };
+    for figure in figures {
+        let (of, figure) = figure.split_once('=').unwrap();
+        let pressed = || {
+            let (avg10, own) = figure.split_once('/').unwrap();
+            let some = Averages { avg10: percent(avg10), avg60: 0, avg300: 0 };
+            Some(Pressed { some, full: Averages::default(), now: None, own: Some(percent(own)) })
+        };
+        match of {
+            "memory" => pressure.memory = pressed(),
+            "cpu" => pressure.cpu = pressed(),
+            "disk" => {
+                let disk = Disk { place: "/var".into(), blocks: percent(figure), inodes: None };
+                pressure.disks.push(disk);
+            }
+            _ => panic!("figure {of}"),
+        }
+    }
+    pressure
 }
 
 fn state(word: &str) -> ActiveState {

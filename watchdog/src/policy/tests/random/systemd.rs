@@ -205,6 +205,7 @@ impl Systemd {
             _ if lost => Known::Nothing { why: "gone".into() },
             Question::Unit => Known::Unit(Box::new(self.state(at))),
             Question::Holders => Known::Holders(vec![]),
+            Question::Pressure => Known::Pressure(Box::default()),
         };
         let fact = Input::Fact(Fact { order: look.id, service: look.service, at: now, known });
         match look.question {
@@ -213,7 +214,7 @@ impl Systemd {
                 self.signs.push_back(fact);
                 self.sent += 1;
             }
-            Question::Holders => self.results.push((self.sent, fact)),
+            Question::Holders | Question::Pressure => self.results.push((self.sent, fact)),
         }
     }
 

@@ -1,0 +1,142 @@
+//! The file systems that a unit writes to, as far as that shows, and how full they are.
+//!
+//! A path is led to its mount by the table of mounts alone: a server of a network file system that is gone would keep
+//! whoever touches it for ever. Whoever counts on such a disk has it watched otherwise.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use procfs::process::{FDPermissions, FDTarget, MountInfo, Process};
+use rustix::fs::{StatVfs, statvfs};
+
+use super::own::share;
+use crate::model::{Disk, UnitState};
+
+/// So many processes are asked for their open files, and so many files in all.
+const PIDS: usize = 64;
+const FILES: usize = 4096;
+/// Where services write.
+const USUAL: [&str; 6] = ["/run", "/tmp", "/var", "/var/log", "/var/lib", "/var/cache"];
+/// Where systemd makes a folder for a service, mostly by its name.
+const NAMED: [&str; 5] = ["/run", "/var/lib", "/var/log", "/var/cache", "/srv"];
+/// Others than the kernel answer for these.
+const FAR: [&str; 11] =
+    ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "9p", "afs", "autofs", "fuse"];
+
+/// How full they are; the root file system is always among them.
+pub(super) fn written(unit: &UnitState, pids: &[i32]) -> Vec<Disk> {
+    let mounts = Process::myself().and_then(|own| own.mountinfo()).map(|all| all.0).unwrap_or_default();
+    let near: Vec<Mount> = mounts.iter().map(Mount::of).collect();
+    let stem = unit.unit.as_str().split(['.', '@']).next().unwrap_or_default();
+    let mut paths: BTreeSet<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
+    paths.insert("/".into());
+    paths.extend(NAMED.iter().map(|folder| Path::new(folder).join(stem)));
+    paths.extend(open_files(pids));
+    let mut found = BTreeMap::new();
+    for path in paths {
+        if let Some(mount) = mount_of(&near, &path).filter(|mount| !mount.far && !mount.read_only) {
+            found.entry(mount.id.clone()).or_insert_with(|| mount.place.clone());
+        }
+    }
+    let disks = found.into_values().filter_map(|place| disk(&place, &statvfs(&place).ok()?));
+    disks.collect()
+}
+
+/// Files that are open for writing.
+fn open_files(pids: &[i32]) -> BTreeSet<PathBuf> {
+    let descriptors = pids.iter().take(PIDS).filter_map(|pid| Process::new(*pid).ok()?.fd().ok()).flatten();
+    let written = |descriptor: procfs::ProcResult<procfs::process::FDInfo>| {
+        let descriptor = descriptor.ok()?;
+        let writes = descriptor.mode().contains(FDPermissions::WRITE);
+        let FDTarget::Path(path) = descriptor.target else { return None };
+        path.parent().filter(|_| writes).map(Path::to_path_buf)
+    };
+    descriptors.take(FILES).filter_map(written).collect()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mount {
+    place: PathBuf,
+    /// The device: one file system may be mounted at many places.
+    id: String,
+    far: bool,
+    read_only: bool,
+}
+
+impl Mount {
+    fn of(info: &MountInfo) -> Mount {
+        let kind = info.fs_type.as_str();
+        Mount {
+            place: info.mount_point.clone(),
+            id: info.majmin.clone(),
+            far: FAR.contains(&kind) || kind.starts_with("fuse."),
+            // of the file system itself: ours may be a read-only view of it
+            read_only: info.super_options.contains_key("ro"),
+        }
+    }
+}
+
+/// The innermost mount of a path; of two at one place, the later hides the earlier.
+fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let above = mounts.iter().filter(|mount| path.starts_with(&mount.place));
+    above.max_by_key(|mount| mount.place.components().count())
+}
+
+/// As df counts: of what is used and what a user without privileges may use. What counts no blocks is no disk.
+fn disk(place: &Path, stat: &StatVfs) -> Option<Disk> {
+    let blocks =
+        share(stat.f_bavail, stat.f_blocks.saturating_sub(stat.f_bfree).saturating_add(stat.f_bavail))?;
+    (stat.f_blocks > 0).then(|| Disk {
+        place: place.display().to_string(),
+        blocks,
+        inodes: share(stat.f_favail, stat.f_files),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mount(place: &str, id: &str) -> Mount {
+        Mount { place: place.into(), id: id.into(), far: false, read_only: false }
+    }
+
+    #[test]
+    fn a_path_is_on_the_innermost_mount_above_it() {
+        let table =
+            [mount("/", "8:1"), mount("/var", "8:2"), mount("/var/lib/db", "8:3"), mount("/var", "8:4")];
+        for (path, id) in
+            [("/etc/x", "8:1"), ("/var/log/x", "8:4"), ("/var/lib/db/x", "8:3"), ("/variety", "8:1")]
+        {
+            assert_eq!(mount_of(&table, Path::new(path)).map(|mount| mount.id.as_str()), Some(id), "{path}");
+        }
+        assert_eq!(mount_of(&[], Path::new("/")), None);
+    }
+
+    #[test]
+    fn a_line_of_mountinfo_says_whether_it_is_near_and_can_be_written() {
+        let check = |line: &str, far: bool, read_only: bool| {
+            let mount = Mount::of(&MountInfo::from_line(line).expect("a line"));
+            assert_eq!((mount.far, mount.read_only), (far, read_only), "{line}");
+        };
+        check("36 35 98:0 / /var rw,noatime shared:1 - ext4 /dev/root rw,errors=continue", false, false);
+        check("36 35 98:0 / /var ro,noatime shared:1 - ext4 /dev/root rw,errors=continue", false, false);
+        check("36 35 98:0 / /mnt rw,noatime shared:1 - squashfs /dev/loop0 ro,errors=continue", false, true);
+        check("36 35 0:44 / /srv rw,noatime shared:1 - nfs4 host:/srv rw,vers=4.2", true, false);
+        check("36 35 0:45 / /srv rw,noatime shared:1 - fuse.sshfs host:/srv rw,user_id=0", true, false);
+    }
+
+    #[test]
+    fn what_is_kept_for_root_is_not_free_and_what_counts_no_blocks_is_no_disk() {
+        let mut stat = statvfs("/proc").expect("proc");
+        assert_eq!(disk(Path::new("/proc"), &stat), None);
+        (stat.f_blocks, stat.f_bfree, stat.f_bavail, stat.f_files, stat.f_favail) = (1000, 50, 0, 0, 0);
+        let full = Disk { place: "/".into(), blocks: 0, inodes: None };
+        assert_eq!(disk(Path::new("/"), &stat), Some(full));
+        (stat.f_bavail, stat.f_files, stat.f_favail) = (50, 10, 5);
+        let some = Disk { place: "/".into(), blocks: 500, inodes: Some(5_000) };
+        assert_eq!(disk(Path::new("/"), &stat), Some(some));
+    }
+}

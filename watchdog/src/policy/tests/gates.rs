@@ -1,0 +1,201 @@
+//! A host that is short of something holds what would not help.
+
+use expect_test::expect;
+
+use super::{check_with, log_of};
+use crate::policy::{Over, Settings, Threshold};
+
+fn gates(settings: &mut Settings) {
+    let threshold = |percent: u32| Some(Threshold { full: false, over: Over::Ten, limit: percent * 100 });
+    let gates = &mut settings.host.gates;
+    (gates.memory, gates.cpu, gates.disk_free) = (threshold(40), threshold(80), 100);
+}
+
+#[test]
+fn b14_pressure_holds_a_restart_and_what_is_well_again_by_then_is_left_alone() {
+    check_with(
+        gates,
+        "0 unit active
+         0 alive
+         1000 suspicion
+         1001 dead
+         1201 dead
+         1202 pressed memory=61/12 cpu=5/0 disk=9
+         8000 alive",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 suspicion
+              1s ask web
+            > 1001 dead
+              1.2s ask web
+            > 1201 dead
+              1.201s look web: Pressure
+            > 1202 pressed memory=61/12 cpu=5/0 disk=9
+              1.202s web: held: Gate { gate: Memory, why: "memory pressure: some avg10 is 61 %, above 40 %; the unit has 12 % of what is used" }
+              6.202s ask web
+            > 8000 alive
+              8s web: Recovered after 7s and 0 restarts
+                  0 µs port 80: the oldest of 1 waiting connections has not been accepted for 250ms
+                  1000 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  201000 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+                  202000 µs held: a restart would not help: memory pressure: some avg10 is 61 %, above 40 %; the unit has 12 % of what is used
+                  7000000 µs recovered: 127.0.0.1:80: status 200 (phase: headers, after 1ms): well again without our help
+        "#]],
+    );
+}
+
+#[test]
+fn b14_a_restart_that_pressure_holds_comes_when_it_is_over_and_still_needed() {
+    let script = "0 unit active
+         0 alive
+         1000 suspicion
+         1001 dead
+         1201 dead
+         1202 pressed memory=10/12 cpu=91/12 disk=9
+         6300 dead
+         11400 dead
+         16500 dead
+         21600 dead
+         26700 dead
+         31300 dead
+         31500 dead
+         31600 pressed memory=55/12 cpu=12/0 disk=9
+         36700 dead
+         41800 dead
+         46900 dead
+         52000 dead
+         57100 dead
+         61700 dead
+         61900 dead
+         62000 pressed memory=12/12 cpu=5/0 disk=9";
+    let log = log_of(gates, script);
+    assert_eq!(log.matches("held: Gate").count(), 2, "{log}");
+    assert!(log.ends_with("act web: Restart { reset: false }\n"), "{log}");
+}
+
+#[test]
+fn f6_a_full_disk_holds_a_start_for_as_long_as_it_is_full_and_someone_hears_of_it() {
+    check_with(
+        gates,
+        "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1002 nobody holds
+         1002 pressed cpu=1/0 disk=0
+         31100 nobody holds
+         31100 pressed cpu=1/0 disk=0
+         61200 nobody holds
+         61200 pressed cpu=1/0 disk=0
+         91300 nobody holds
+         91300 pressed cpu=1/0 disk=0
+         121400 nobody holds
+         121400 pressed cpu=1/0 disk=0
+         151500 nobody holds
+         151500 pressed cpu=1/0 disk=0
+         181600 nobody holds
+         181600 pressed cpu=1/0 disk=9",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 9
+            > 1001 unit failed result=signal
+              1.001s look web: Holders
+              1.001s look web: Pressure
+            > 1002 nobody holds
+            > 1002 pressed cpu=1/0 disk=0
+              1.002s web: held: Gate { gate: Disk, why: "/var has 0 % of its blocks free, less than 1 %" }
+              31.002s look web: Holders
+              31.002s look web: Pressure
+            > 31100 nobody holds
+            > 31100 pressed cpu=1/0 disk=0
+              61.1s look web: Holders
+              61.1s look web: Pressure
+            > 61200 nobody holds
+            > 61200 pressed cpu=1/0 disk=0
+              91.2s look web: Holders
+              91.2s look web: Pressure
+            > 91300 nobody holds
+            > 91300 pressed cpu=1/0 disk=0
+              121.002s look web: Holders
+              121.002s look web: Pressure
+            > 121400 nobody holds
+            > 121400 pressed cpu=1/0 disk=0
+              121.4s web: ALERT nothing has been done for 120.398s, though it is needed: /var has 0 % of its blocks free, less than 1 %; it waits until there is room
+              151.4s look web: Holders
+              151.4s look web: Pressure
+            > 151500 nobody holds
+            > 151500 pressed cpu=1/0 disk=0
+              181.5s look web: Holders
+              181.5s look web: Pressure
+            > 181600 nobody holds
+            > 181600 pressed cpu=1/0 disk=9
+              181.6s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              181.6s act web: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
+fn pressure_that_lasts_ends_in_an_alarm_and_one_try() {
+    let mut script = "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal"
+        .to_owned();
+    for at in [1_002, 31_100, 61_200, 91_300, 121_050] {
+        script += &format!("\n{at} nobody holds\n{at} pressed memory=70/0 cpu=1/0 disk=9");
+    }
+    let log = log_of(gates, &script);
+    assert_eq!(log.matches("held: Gate").count(), 1, "{log}");
+    let alarm = "ALERT nothing has been done for 120";
+    assert!(log.contains(alarm) && log.ends_with("act web: Start { reset: false }\n"), "{log}");
+}
+
+#[test]
+fn f6_a_unit_that_is_the_pressure_itself_is_restarted() {
+    let script = "0 unit active
+         0 alive
+         1000 suspicion
+         1001 dead
+         1201 dead
+         1202 pressed memory=90/80 cpu=95/60 disk=9";
+    let log = log_of(gates, script);
+    assert!(log.ends_with("act web: Restart { reset: false }\n"), "{log}");
+}
+
+#[test]
+fn a_gate_without_a_figure_is_open_and_that_is_told_once() {
+    let script = "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1002 nobody holds
+         1002 pressed disk=9
+         1003 queued 7
+         1004 unit active run=2
+         1004 job 7 done active
+         1005 alive
+         9000 exit signal 9
+         9001 unit failed result=signal run=2
+         9002 nobody holds
+         9002 pressed disk=9";
+    let log = log_of(gates, script);
+    assert_eq!(log.matches("no figure for the CPU gate").count(), 1, "{log}");
+    assert_eq!(log.matches("act web: Start").count(), 2, "{log}");
+}
+
+#[test]
+fn a_look_at_a_stuck_disk_holds_nothing_for_longer_than_half_a_second() {
+    let script = "0 unit active
+         0 alive
+         1000 suspicion
+         1001 dead
+         1201 dead
+         1800 sleep";
+    let log = log_of(gates, script);
+    assert!(log.contains("1.701s act web: Restart { reset: false }"), "{log}");
+}
