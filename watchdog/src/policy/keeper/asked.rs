@@ -74,8 +74,8 @@ impl Keeper {
         self.beats.iter_mut().for_each(|beat| beat.doubt(now, at));
     }
 
-    /// Every question that this incident raised was answered well. A false alarm costs no record of its own; where something
-    /// was decided, its end is told.
+    /// Every question that this incident raised was answered well: it has recovered where something was decided, and else it
+    /// was a false alarm. Either end is told, for records bear its number.
     pub(super) fn calm(&mut self, desk: &mut Desk<'_>, why: String) {
         if self.stage != Stage::Up || self.beats.iter().any(Beat::is_asking) {
             return;
@@ -86,7 +86,9 @@ impl Keeper {
             self.open(desk, desk.now);
             self.recovered(desk, why);
         } else {
-            self.incident = None;
+            // a false alarm: nothing was wrong with it, or not for long enough
+            self.step(desk.now, format!("left alone: {why}"));
+            self.end_incident(desk, IncidentEnd::StoodDown);
         }
     }
 

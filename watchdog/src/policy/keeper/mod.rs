@@ -232,7 +232,7 @@ impl Keeper {
 
     /// It is in the configuration no more: what was begun is told to its end.
     pub(super) fn leave(mut self, desk: &mut Desk<'_>) {
-        if self.incident.as_ref().is_some_and(|incident| incident.told) {
+        if self.incident.is_some() {
             self.step(desk.now, "left alone: it is not in the configuration any more");
             self.end_incident(desk, IncidentEnd::StoodDown);
         }

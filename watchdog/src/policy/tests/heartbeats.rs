@@ -17,6 +17,9 @@ fn a_suspicion_that_is_answered_alive_costs_nothing_but_a_heartbeat() {
             > 1000 suspicion
               1s ask web
             > 1001 alive
+              1.001s web: StoodDown after 1ms and 0 restarts
+                  0 µs port 80: the oldest of 1 waiting connections has not been accepted for 250ms
+                  1000 µs left alone: 127.0.0.1:80: status 200 (phase: headers, after 1ms)
             > 9000 sleep
         "#]],
     );
