@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "the tests print what they measured")]
 
 mod accept;
+mod adopt;
 mod answer;
 mod ends;
 mod listeners;

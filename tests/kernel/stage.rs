@@ -20,8 +20,8 @@ use tokio::{
     time::timeout,
 };
 use watchdog::{
-    model::{CgroupId, Port, Saw, Sign, Watch, WatchedPort},
-    sources::ebpf::{Missing, Probes},
+    model::{CgroupId, Port, Saw, Sign, Unit, Watch, WatchedPort},
+    sources::ebpf::{Kept, Missing, Probes},
 };
 
 /// What should come comes within this; what should not come is waited for explicitly.
@@ -123,6 +123,25 @@ impl Stage {
             Some(probes) => Ok(probes.watch(&self.watch)?),
             None => bail!("the probes run already"),
         }
+    }
+
+    /// Watches the stage's cgroup as that of this unit.
+    pub(crate) fn watch_unit(&mut self, unit: &Unit) -> Result<()> {
+        self.watch.units = BTreeMap::from([(self.cgroup.id()?, unit.clone())]);
+        self.watch_cgroup()
+    }
+
+    /// Ends the probes that do not run yet, as if their process had died, and keeps what others can go on with.
+    pub(crate) fn leave(&mut self) -> Result<Vec<Kept>> {
+        let mut probes = self.probes.take().context("the probes run already")?;
+        Ok(probes.copies())
+    }
+
+    /// Goes on with them; answers what they watch.
+    pub(crate) fn adopt(&mut self, kept: Vec<Kept>) -> Result<Watch> {
+        let (probes, left) = Probes::adopt_object(&object()?, kept).map_err(anyhow::Error::msg)?;
+        self.probes = Some(probes);
+        Ok(left)
     }
 
     /// Lets the signs through from here on; what happened since the load is told too.

@@ -1,32 +1,179 @@
-//! watchdog itself dies: systemd brings it back at once, and nothing that it guards has noticed.
+//! watchdog itself dies: systemd brings it back at once, nothing that it guards has noticed, and nothing was missed.
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use lab::SERVICE;
+use anyhow::{Context, Result, ensure};
+use lab::{Event, SERVICE, Stream};
 
-use crate::stage::{SOON, not_restarted, play, victim};
+use crate::stage::{SOON, Stage, WEB, not_restarted, play, recovered_once, victim};
+
+/// Long enough for a test to do something meanwhile.
+const AWAY: &str = "[Service]\nRestartSec=3s\n";
 
 #[test]
 fn c13_killed_it_runs_again_within_a_second_and_services_are_untouched() -> Result<()> {
     play(|lab| {
         lab.nginx()?;
         lab.victim("victim", 7000, "")?;
-        let configuration = victim("victim", 7000) + crate::stage::WEB;
-        let watchdog = lab.watchdog_unit(&configuration, "", &["victim", "web"])?;
-        let mains = [lab.main_pid("victim.service")?, lab.main_pid("nginx.service")?];
-        let old = watchdog.main_pid()?;
-        let killed = watchdog.kill()?;
-        watchdog.until_replaced(old, SOON)?;
-        let ready: u64 = lab.property(SERVICE, "ActiveEnterTimestampMonotonic")?.parse()?;
-        let down = Duration::from_micros(ready.saturating_sub(killed));
-        eprintln!("running again after {down:?}");
-        ensure!(ready > killed && down < Duration::from_secs(1), "it was away for {down:?}");
-        ensure!(
-            mains == [lab.main_pid("victim.service")?, lab.main_pid("nginx.service")?],
-            "a new main process"
-        );
+        let watchdog = lab.watchdog_unit(&(victim("victim", 7000) + WEB), "", &["victim", "web"])?;
+        let mains = || -> Result<_> { Ok([lab.main_pid("victim.service")?, lab.main_pid("nginx.service")?]) };
+        let before = mains()?;
+        for life in 1..=3 {
+            let old = watchdog.main_pid()?;
+            let killed = watchdog.kill()?;
+            watchdog.until_replaced(old, SOON)?;
+            let ready: u64 = lab.property(SERVICE, "ActiveEnterTimestampMonotonic")?.parse()?;
+            let down = Duration::from_micros(ready.saturating_sub(killed));
+            eprintln!("life {life}: running again after {down:?}");
+            ensure!(ready > killed && down < Duration::from_secs(1), "it was away for {down:?}");
+        }
+        ensure!(mains()? == before, "a service has another main process");
+        assert_eq!(kept(lab)?, "12", "descriptors that systemd keeps: none was kept twice");
         not_restarted(&watchdog, "victim")?;
         not_restarted(&watchdog, "web")
     })
+}
+
+#[test]
+fn c13_a_death_that_it_missed_is_told_by_its_successor_with_who_killed_and_mended() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), AWAY, &["victim"])?;
+        let (own, old) = (watchdog.main_pid()?, lab.main_pid("victim.service")?);
+        watchdog.kill()?;
+        lab.until_state(SERVICE, "activating", SOON)?;
+        lab.kill("KILL", old)?;
+        lab.until_state("victim.service", "failed", SOON)?;
+        let dead = lab::mono_us();
+        watchdog.until_replaced(own, SOON)?;
+        lab.until_replaced("victim.service", old, SOON)?;
+        lab.until_answers("http://127.0.0.1:7000/", SOON)?;
+        let recovered = recovered_once(&watchdog, "victim", SOON)?;
+        let exit = watchdog.wait_for("the end of the victim", SOON, |e| e.is("sign.exit", "victim"))?;
+        ensure!(
+            exit.mono_us() < dead && says(&exit, "\"signal\":9"),
+            "it is not the kernel's word: {}",
+            exit.0
+        );
+        let sent = watchdog.wait_for("the signal", SOON, |e| e.is("sign.signal", "victim"))?;
+        ensure!(says(&sent, "\"comm\":\"kill\""), "it does not say who sent it: {}", sent.0);
+        ensure!(
+            says(&recovered, "SIGKILL") && says(&recovered, "kill"),
+            "it does not say why: {}",
+            recovered.0
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn c13_a_successor_with_another_configuration_watches_what_that_says() -> Result<()> {
+    play(|lab| {
+        lab.victim("one", 7001, "")?;
+        lab.victim("two", 7002, "")?;
+        let watchdog = lab.watchdog_unit(&victim("one", 7001), "", &["one"])?;
+        let own = watchdog.main_pid()?;
+        lab.configure(&victim("two", 7002))?;
+        watchdog.kill()?;
+        watchdog.until_replaced(own, SOON)?;
+        watchdog.wait_for("a good answer", SOON, |e| crate::stage::is_alive(e, "two"))?;
+        let (one, two) = (lab.main_pid("one.service")?, lab.main_pid("two.service")?);
+        lab.kill("KILL", one)?;
+        lab.kill("KILL", two)?;
+        lab.until_replaced("two.service", two, SOON)?;
+        let recovered = recovered_once(&watchdog, "two", SOON)?;
+        ensure!(says(&recovered, "SIGKILL"), "it does not say why: {}", recovered.0);
+        assert_eq!(lab.property("one.service", "ActiveState")?, "failed", "nobody guards it any more");
+        Ok(())
+    })
+}
+
+#[test]
+fn c13_what_is_kept_and_is_none_of_ours_is_set_aside_with_a_warning() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), "", &["victim"])?;
+        let old = watchdog.main_pid()?;
+        watchdog.kill()?;
+        let own = watchdog.until_replaced(old, SOON)?;
+        let names =
+            lab.sh(&format!("tr '\\0' '\\n' < /proc/{own}/environ | sed -n 's/^LISTEN_FDNAMES=//p'"))?;
+        let names: Vec<&str> = names.trim().split(':').collect();
+        assert_eq!(names.len(), 12, "{names:?}");
+        let another_abi: Vec<String> =
+            names.iter().map(|name| name.replace("watchdog-2-", "watchdog-1-")).collect();
+
+        for (names, why) in
+            [(names.join(" "), "EVENTS is no map"), (another_abi.join(" "), "there is no watchdog-2-")]
+        {
+            lab.exec(&["systemctl", "stop", SERVICE])?;
+            let leave = format!("[Service]\nNotifyAccess=all\nExecStartPre=/usr/local/bin/leaver {names}\n");
+            lab.drop_in(SERVICE, &leave)?;
+            lab.exec(&["systemctl", "start", SERVICE])?;
+            let warning =
+                format!("what systemd has kept is set aside, and the probes are loaded anew: {why}");
+            says_log(lab, &watchdog, &warning)?;
+            assert_eq!(kept(lab)?, "12", "what is none of ours is kept no more");
+        }
+        let old = lab.main_pid("victim.service")?;
+        lab.kill("KILL", old)?;
+        lab.until_replaced("victim.service", old, SOON)?;
+        let exit = watchdog.wait_for("the end of the victim", SOON, |e| e.is("sign.exit", "victim"))?;
+        ensure!(says(&exit, "\"signal\":9"), "{}", exit.0);
+        recovered_once(&watchdog, "victim", SOON).map(drop)
+    })
+}
+
+#[test]
+fn c13_a_restart_goes_on_with_the_probes_and_a_stop_leaves_none() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), "", &["victim"])?;
+        lab.exec(&["systemctl", "restart", SERVICE])?;
+        says_log(lab, &watchdog, "goes on with the probes of the watchdog before")?;
+        assert_eq!(kept(lab)?, "12");
+        lab.exec(&["systemctl", "stop", SERVICE])?;
+        assert_eq!(kept(lab)?, "0");
+        Ok(())
+    })
+}
+
+#[test]
+fn b15_its_memory_is_locked_and_others_are_killed_before_it() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), "", &["victim"])?;
+        let own = watchdog.main_pid()?;
+        let status = lab.read(&format!("/proc/{own}/status"))?;
+        let kb = |key: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such line")?;
+            Ok(line.trim().trim_end_matches(" kB").parse()?)
+        };
+        eprintln!("locked {} kB, resident {} kB", kb("VmLck:")?, kb("VmRSS:")?);
+        ensure!(kb("VmLck:")? > 0, "its memory may be swapped out:\n{status}");
+        let score = lab.read(&format!("/proc/{own}/oom_score_adj"))?;
+        // a host that does not let it says so
+        ensure!(
+            score.trim() == "-900" || watchdog.log().contains("the OOM killer may take it early"),
+            "{score}"
+        );
+        Ok(())
+    })
+}
+
+/// Waits until watchdog's log holds these words.
+fn says_log(lab: &Stage, watchdog: &Stream, words: &str) -> Result<()> {
+    lab.until(SOON, || {
+        ensure!(watchdog.log().contains(words), "it did not say {words:?}");
+        Ok(())
+    })
+}
+
+/// How many descriptors systemd keeps for watchdog.
+fn kept(lab: &Stage) -> Result<String> {
+    lab.property(SERVICE, "NFileDescriptorStore")
+}
+
+fn says(event: &Event, words: &str) -> bool {
+    event.0.to_string().contains(words)
 }

@@ -36,6 +36,7 @@ mod d4_missed_stop;
 mod d4_operator;
 mod d5_plain_kill;
 mod d9_success;
+mod e10_lock;
 mod e2_identity;
 mod f16_races;
 mod f17_behind_the_front;

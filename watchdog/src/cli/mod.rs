@@ -9,6 +9,7 @@ mod lock;
 mod reload;
 mod run;
 mod supervisor;
+mod survival;
 
 use std::{path::PathBuf, process::ExitCode};
 

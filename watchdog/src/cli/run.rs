@@ -17,13 +17,14 @@ use super::{
     lock::{self, Lock},
     reload::Reload,
     supervisor::Supervisor,
+    survival::{self, Ready},
 };
 use crate::{
     config::{self, Loaded},
     engine::{self, Edges, Engine, Request, SIGNS, Wires},
     model::Watch,
     sources::{
-        ebpf::{self, Probes},
+        ebpf::{self, Kept},
         sock_diag::SockDiag,
         units::Units,
     },
@@ -48,11 +49,13 @@ impl Run {
             complain("not root: it loads probes into the kernel and restarts units; try `sudo watchdog run`");
             return Exit::NoPermission;
         }
+        let kept = survival::kept();
         let loaded = match self.load() {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };
         let _log = log_to_stderr();
+        survival::spare();
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(fault) => {
@@ -79,7 +82,7 @@ impl Run {
                 return Exit::System;
             }
         };
-        let exit = runtime.block_on(self.keep(loaded.settings, signals));
+        let exit = runtime.block_on(self.keep(loaded.settings, kept, signals));
         drop(lock);
         exit
     }
@@ -97,7 +100,7 @@ impl Run {
     }
 
     /// Runs until it is told to stop, or until something that it cannot do without is lost.
-    async fn keep(&self, settings: engine::Settings, mut signals: Signals) -> Exit {
+    async fn keep(&self, settings: engine::Settings, kept: Vec<Kept>, mut signals: Signals) -> Exit {
         let supervisor = Supervisor::new();
         let reload = Reload {
             config: self.place.config.clone(),
@@ -107,7 +110,7 @@ impl Run {
         };
         let mut under_way = None;
         let started = tokio::select! {
-            started = start(settings) => started,
+            started = start(settings, kept) => started,
             () = signals.stop.asked() => return Exit::Ok,
         };
         let Parts { requests, mut engine, mut probes, mut units } = match started {
@@ -153,7 +156,7 @@ impl Run {
                     under_way = None;
                     supervisor.ready();
                 }
-                () = supervisor.ping() => {}
+                () = supervisor.ping(&requests) => {}
             }
         };
         complain(lost);
@@ -172,13 +175,14 @@ struct Parts {
 }
 
 /// Connects everything before anything is decided, so that there is never half a daemon.
-async fn start(settings: engine::Settings) -> Result<Parts, Exit> {
+async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exit> {
     let (signs, seen) = mpsc::channel(SIGNS);
     let (watch, watched) = watch::channel(Watch::default());
     let sockets = SockDiag::open().map_err(unavailable)?;
     let first = Suspicions::new(settings.suspicion.clone());
-    let (probes, missing) = Probes::load(first.watch()).map_err(unavailable)?;
+    let Ready { mut probes, missing, left } = survival::probes(first.watch(), kept).map_err(unavailable)?;
     missing.iter().for_each(complain);
+    survival::hold_memory();
     let stream = Stream::open(&settings.stream).map_err(|fault| {
         complain(fault);
         Exit::System
@@ -186,13 +190,16 @@ async fn start(settings: engine::Settings) -> Result<Parts, Exit> {
     let wanted = settings.policy.services.values().map(|guard| guard.unit.clone()).collect();
     // a host without systemd is told so at once; one whose systemd comes back later is waited for by the units' task
     systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await.map_err(unavailable)?;
+    // what happened before this process was is told before the units of now
+    probes.catch_up(&signs).map_err(unavailable)?;
     let (units, task) = Units::start(wanted, signs.clone());
     let edges = Edges { units: units.clone(), sockets };
     let wires = Wires { signs: seen, watch };
-    let engine = Engine::new(settings, seed(), edges, stream, wires).map_err(|fault| {
+    let mut engine = Engine::new(settings, seed(), edges, stream, wires).map_err(|fault| {
         complain(fault);
         Exit::Configuration(78)
     })?;
+    engine.inherit(&left);
     units.watch(engine.units().into_iter().collect()).await;
     let (requests, asked) = mpsc::channel(4);
     Ok(Parts {

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::engine::Request;
 
 /// Talks to systemd where it started us (`NOTIFY_SOCKET`); says nothing elsewhere.
 #[derive(Debug)]
@@ -31,14 +34,14 @@ impl Supervisor {
         say(&[NotifyState::Stopping]);
     }
 
-    /// Waits until systemd wants to hear that we live, and says so; for ever where it does not want to.
-    pub(super) async fn ping(&self) {
-        match self.ping_every {
-            Some(every) => {
-                tokio::time::sleep(every).await;
-                say(&[NotifyState::Watchdog]);
-            }
-            None => std::future::pending().await,
+    /// Waits until systemd wants to hear that we live, and says so if the engine does: nothing else speaks for it. For ever
+    /// where systemd does not want to hear it.
+    pub(super) async fn ping(&self, engine: &mpsc::Sender<Request>) {
+        let Some(every) = self.ping_every else { return std::future::pending().await };
+        tokio::time::sleep(every).await;
+        let (alive, is_alive) = oneshot::channel();
+        if engine.send(Request::Ping { alive }).await.is_ok() && is_alive.await.is_ok() {
+            say(&[NotifyState::Watchdog]);
         }
     }
 }

@@ -48,6 +48,11 @@ impl Core {
         Core { policy: Policy::new(now, policy, seed), suspicions: Suspicions::new(suspicion) }
     }
 
+    /// Takes over what a watchdog before this one watched; before the first input.
+    pub fn inherit(&mut self, left: &Watch) {
+        self.suspicions.inherit(left);
+    }
+
     /// The decisions' room.
     pub fn policy(&self) -> &Policy {
         &self.policy

@@ -70,6 +70,11 @@ pub enum Request {
         /// The faults, for people.
         faults: String,
     },
+    /// Say that decisions are made.
+    Ping {
+        /// Told at once.
+        alive: oneshot::Sender<()>,
+    },
     /// Write what is left, and end.
     Stop,
 }
@@ -120,6 +125,11 @@ impl Engine {
             gaps: 0,
             reconcile_at: clock::now() + RECONCILE,
         })
+    }
+
+    /// Takes over what a watchdog before this one watched; before it runs.
+    pub fn inherit(&mut self, left: &Watch) {
+        self.core.inherit(left);
     }
 
     /// The units that must be watched.
@@ -202,6 +212,9 @@ impl Engine {
                 taken.send(()).ok();
             }
             Some(Request::KeptOld { faults }) => self.reloaded(Some(faults)),
+            Some(Request::Ping { alive }) => {
+                alive.send(()).ok();
+            }
             Some(Request::Stop) | None => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())

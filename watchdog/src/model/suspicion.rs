@@ -5,7 +5,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{CgroupId, Exit, Mono, Port, Service, SignalSent, Stall};
+use super::{CgroupId, Exit, Mono, Port, Service, SignalSent, Stall, Unit};
 
 /// Signs that make a service worth a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,8 @@ pub struct Watch {
     /// Cgroups of watched units, each with the PIDs of its main processes, the latest last; none where none is known. Ends
     /// of, and signals to, other processes are told now and then, and clean ends of them never.
     pub cgroups: BTreeMap<CgroupId, Vec<u32>>,
+    /// Whose cgroups they are: not for the kernel, but for the watchdog after this one, which must understand what it told.
+    pub units: BTreeMap<CgroupId, Unit>,
     /// Ports of watched units and of heartbeats, in watchdog's own network namespace.
     pub ports: BTreeMap<Port, WatchedPort>,
 }

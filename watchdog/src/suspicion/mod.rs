@@ -76,6 +76,19 @@ impl Suspicions {
         found
     }
 
+    /// Takes over what a watchdog before this one watched, and so its signs can be understood that were not told before it died.
+    /// Nothing of it is let out of sight until systemd has said what is true now.
+    pub fn inherit(&mut self, left: &Watch) {
+        for (cgroup, unit) in &left.units {
+            let Some((service, _)) = self.settings.services.iter().find(|(_, w)| w.unit == *unit) else {
+                continue;
+            };
+            let mains = left.cgroups.get(cgroup).map_or(&[][..], Vec::as_slice);
+            self.owners.inherit(service, *cgroup, mains);
+        }
+        self.rewatch(&mut Vec::new());
+    }
+
     /// One sign.
     pub fn step(&mut self, now: Mono, sign: &Sign) -> Vec<Finding> {
         let mut found = Vec::new();
@@ -270,7 +283,10 @@ impl Suspicions {
     }
 
     fn rewatch(&mut self, found: &mut Vec<Finding>) {
-        let mut watch = Watch { cgroups: self.owners.cgroups(), ports: BTreeMap::new() };
+        let unit = |service| Some(self.settings.services.get(service)?.unit.clone());
+        let services = self.owners.services();
+        let units = services.filter_map(|(cgroup, service)| Some((cgroup, unit(service)?))).collect();
+        let mut watch = Watch { cgroups: self.owners.cgroups(), units, ports: BTreeMap::new() };
         for (service, watched) in &self.settings.services {
             if !watched.asked {
                 continue;

@@ -34,6 +34,13 @@ impl Owners {
         self.known.retain(|service, _| stays(service));
     }
 
+    /// Takes over from a watchdog before this one which cgroup was this service's, with its main processes.
+    pub(super) fn inherit(&mut self, service: &Service, cgroup: CgroupId, mains: &[u32]) {
+        let known = self.known.entry(service.clone()).or_default();
+        known.cgroup = Some(cgroup);
+        known.mains = mains.iter().map(|pid| (cgroup, *pid)).collect();
+    }
+
     /// Takes what systemd says of a unit; true when the listeners must be read again, for it is another run or it came up.
     pub(super) fn unit(&mut self, service: &Service, state: &UnitState) -> bool {
         let known = self.known.entry(service.clone()).or_default();
@@ -105,6 +112,11 @@ impl Owners {
             (cgroup, mains.map(|(_, pid)| *pid).collect())
         };
         self.known.values().filter_map(|known| Some(of(known, known.cgroup?))).collect()
+    }
+
+    /// Each cgroup with its service.
+    pub(super) fn services(&self) -> impl Iterator<Item = (CgroupId, &Service)> {
+        self.known.iter().filter_map(|(service, known)| Some((known.cgroup?, service)))
     }
 
     /// An address that reaches the unit's listener for this port: its own, with loopback for "all addresses".

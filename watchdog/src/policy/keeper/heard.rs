@@ -104,7 +104,12 @@ impl Keeper {
     fn main_exit(&mut self, desk: &mut Desk<'_>, at: Mono, exit: Exit, sent: Option<SignalSent>) {
         let told = words::main_exit(&exit, sent.as_ref());
         match &self.stage {
-            Stage::New | Stage::Down => return,
+            Stage::New => {
+                // told by probes that are older than this process; what it means shows when the unit is seen
+                self.exit = Some((exit, sent));
+                return;
+            }
+            Stage::Down => return,
             Stage::Acting(acting) => {
                 if acting.is_starting() {
                     self.exit = Some((exit, sent));

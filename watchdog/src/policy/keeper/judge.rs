@@ -252,7 +252,10 @@ impl Keeper {
     /// Watchdog (or this service's configuration) is new: what is there is taken as it is.
     fn first_sight(&mut self, desk: &mut Desk<'_>, active: ActiveState, load: LoadState) {
         match active {
-            ActiveState::Active | ActiveState::Reloading => self.prove(desk),
+            ActiveState::Active | ActiveState::Reloading => {
+                self.exit = None; // of a run before this one
+                self.prove(desk);
+            }
             ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
                 self.ending(desk.now);
                 self.another_comes();

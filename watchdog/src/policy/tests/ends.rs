@@ -304,3 +304,46 @@ fn a_failed_unit_that_ended_by_itself_before_watchdog_came_is_started() {
         "#]],
     );
 }
+
+#[test]
+fn c13_an_end_that_was_told_before_the_unit_was_seen_is_its_cause() {
+    check(
+        "0 exit signal 9
+         1 unit failed result=signal
+         1 nobody holds
+         2 sleep",
+        expect![[r#"
+            > 0 exit signal 9
+            > 1 unit failed result=signal
+              1ms look web: Holders
+            > 1 nobody holds
+              1ms web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              1ms act web: Start { reset: false }
+            > 2 sleep
+        "#]],
+    );
+}
+
+#[test]
+fn c13_an_end_of_a_run_before_the_one_that_is_seen_first_is_nothing() {
+    check(
+        "0 exit signal 9
+         1 unit active run=2
+         2 alive
+         1000 unit failed result=exit-code run=2
+         1000 nobody holds
+         1001 sleep",
+        expect![[r#"
+            > 0 exit signal 9
+            > 1 unit active run=2
+              1ms ask web
+            > 2 alive
+            > 1000 unit failed result=exit-code run=2
+              1s look web: Holders
+            > 1000 nobody holds
+              1s web: decided Start { reset: false }: the unit ended: result exit-code (an unclean exit code)
+              1s act web: Start { reset: false }
+            > 1001 sleep
+        "#]],
+    );
+}

@@ -1,17 +1,19 @@
 //! Brings the object into the kernel, each program on its own: what this kernel cannot serve is left out and told.
 
-use std::{fs, io, io::Read, path::Path};
+use std::{fs, io, os::fd::AsFd, path::Path};
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader,
     programs::{BtfTracePoint, Iter, ProgramError},
 };
 use rustix::time::{ClockId, clock_getres};
+use sha2::{Digest, Sha256};
 use watchdog_common::{ABI, ABI_SYMBOL};
 
 use super::{
     btf::Btf,
     error::{Error, denied, refusal},
+    links::{Links, SOCKETS},
     missing::{Missing, Program},
     offsets,
 };
@@ -19,23 +21,27 @@ use super::{
 /// The kernel's own types.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+const PID_NAMESPACE: &str = "/proc/thread-self/ns/pid";
+const NET_NAMESPACE: &str = "/proc/thread-self/ns/net";
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Loads and attaches what can be.
-pub(super) fn load(object: &[u8]) -> Result<(Ebpf, Vec<Missing>), Error> {
+pub(super) fn load(object: &[u8]) -> Result<(Ebpf, Links, Vec<Missing>), Error> {
     let offsets = {
         let types = fs::read(TYPES).map_err(|source| Error::NoTypes { path: TYPES.into(), source })?;
         let btf = Btf::parse(&types).ok_or_else(|| Error::BadTypes { path: TYPES.into() })?;
         offsets::look_up(&btf)
     };
     let mut bpf = create(object, &offsets.globals)?;
-    let missing = start(&mut bpf, offsets.missing)?;
+    let mut links = Links::default();
+    let missing = start(&mut bpf, &mut links, offsets.missing)?;
     trim();
-    Ok((bpf, missing))
+    Ok((bpf, links, missing))
 }
 
 fn create(object: &[u8], globals: &[(&'static str, u32)]) -> Result<Ebpf, Error> {
-    let pid_namespace = namespace("/proc/thread-self/ns/pid")?;
-    let net_namespace = namespace("/proc/thread-self/ns/net")?;
+    let pid_namespace = namespace(PID_NAMESPACE)?;
+    let net_namespace = namespace(NET_NAMESPACE)?;
     let jiffy = jiffy_ns();
     let mut loader = EbpfLoader::new();
     // An object of another agreement has no such symbol, and is refused for that.
@@ -50,14 +56,14 @@ fn create(object: &[u8], globals: &[(&'static str, u32)]) -> Result<Ebpf, Error>
 }
 
 /// Starts every program that is not missing already.
-fn start(bpf: &mut Ebpf, mut missing: Vec<Missing>) -> Result<Vec<Missing>, Error> {
+fn start(bpf: &mut Ebpf, links: &mut Links, mut missing: Vec<Missing>) -> Result<Vec<Missing>, Error> {
     let kernel = AyaBtf::from_sys_fs().map_err(|source| Error::Object { source: Box::new(source.into()) })?;
     let mut refused = None;
     for program in Program::ALL {
         if missing.iter().any(|known| known.program == program) {
             continue;
         }
-        if let Err(error) = start_one(bpf, program, &kernel) {
+        if let Err(error) = start_one(bpf, links, program, &kernel) {
             missing.push(Missing { program, why: refusal(&error) });
             refused = Some(error);
         }
@@ -72,38 +78,51 @@ fn start(bpf: &mut Ebpf, mut missing: Vec<Missing>) -> Result<Vec<Missing>, Erro
     }
 }
 
-fn start_one(bpf: &mut Ebpf, program: Program, kernel: &AyaBtf) -> Result<(), ProgramError> {
+fn start_one(
+    bpf: &mut Ebpf,
+    links: &mut Links,
+    program: Program,
+    kernel: &AyaBtf,
+) -> Result<(), ProgramError> {
     let loaded = bpf.program_mut(program.name()).ok_or(ProgramError::NotLoaded)?;
-    match offsets::hook(program) {
+    let loaded = match offsets::hook(program) {
         Some((tracepoint, _)) => {
             let probe: &mut BtfTracePoint = loaded.try_into()?;
             probe.load(tracepoint, kernel)?;
-            probe.attach()?;
+            probe.fd()?
         }
         None => {
             let iterator: &mut Iter = loaded.try_into()?;
-            iterator.load("tcp", kernel)?;
+            iterator.load(SOCKETS, kernel)?;
+            iterator.fd()?
         }
-    }
-    Ok(())
+    };
+    Ok(links.tie(program, loaded.as_fd())?)
 }
 
 /// Looks once at every TCP socket of this thread's network namespace: those that listen on watched ports are remembered.
-pub(super) fn seed(bpf: &mut Ebpf) -> Result<(), Error> {
-    let Some(program) = bpf.program_mut(Program::Seed.name()) else { return Ok(()) };
-    let mut pass = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let iterator: &mut Iter = program.try_into()?;
-        let id = iterator.attach()?;
-        let mut file = iterator.take_link(id)?.into_file()?;
-        // It writes nothing: the reading is what makes it run.
-        io::copy(&mut file.by_ref(), &mut io::sink())?;
-        Ok(())
-    };
-    pass().map_err(|source| Error::Seed { source })
+pub(super) fn seed(links: &Links) -> Result<(), Error> {
+    let Some(pass) = links.pass() else { return Ok(()) };
+    // It writes nothing: the reading is what makes it run.
+    let read = pass.and_then(|mut pass| io::copy(&mut pass, &mut io::sink()));
+    read.map(drop).map_err(|source| Error::Seed { source: source.into() })
 }
 
 fn is_locked_down() -> bool {
     fs::read_to_string(LOCKDOWN).is_ok_and(|text| text.contains("[confidentiality]"))
+}
+
+/// What makes a loaded object this one, on this kernel, in these namespaces: who finds it loaded by another process need not
+/// load it again.
+pub(super) fn identity(object: &[u8]) -> Result<String, Error> {
+    let pid_namespace = namespace(PID_NAMESPACE)?;
+    let net_namespace = namespace(NET_NAMESPACE)?;
+    let boot = fs::read_to_string(BOOT).map_err(|source| Error::Namespace { path: BOOT.into(), source })?;
+    let mut hash = Sha256::new();
+    hash.update(format!("{pid_namespace} {net_namespace} {boot}"));
+    hash.update(object);
+    let hash = hash.finalize();
+    Ok(hash.iter().take(8).fold(format!("{ABI}-"), |text, byte| format!("{text}{byte:02x}")))
 }
 
 /// The number of one of our namespaces, as the kernel's own structures have it.

@@ -1,6 +1,10 @@
 //! The maps that user space writes: what is watched.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    os::fd::{AsFd, BorrowedFd},
+    time::Duration,
+};
 
 use aya::{
     Ebpf,
@@ -32,7 +36,52 @@ value!(AnswerValue, AnswerState);
 /// Insert only where there is none: what the kernel noted is kept.
 const BPF_NOEXIST: u64 = 1;
 
-/// The maps of a loaded object, and what is in them.
+/// The names of all maps that user space needs.
+pub(super) const NAMES: [&str; 7] = ["EVENTS", "SERVICES", "CGROUPS", "SETTINGS", "PORTS", "ANSWERS", "LOST"];
+
+/// Maps by their names.
+pub(super) struct Found(BTreeMap<&'static str, Map>);
+
+impl Found {
+    /// Takes the maps out of a loaded object.
+    pub(super) fn in_object(bpf: &mut Ebpf) -> Result<Found, Error> {
+        let take = |name| Ok((name, bpf.take_map(name).ok_or(Error::NoMap { name })?));
+        Ok(Found(NAMES.into_iter().map(take).collect::<Result<_, Error>>()?))
+    }
+
+    /// Takes maps that another process made, each if the kernel says that it bears this name.
+    pub(super) fn among(left: Vec<(&'static str, MapData)>) -> Result<Found, Error> {
+        let mut found = BTreeMap::new();
+        for (name, data) in left {
+            let fault = |source| Error::Map { name, source };
+            if data.info().map_err(fault)?.name_as_str() != Some(name) {
+                return Err(Error::NoMap { name });
+            }
+            found.insert(name, Map::from_map_data(data).map_err(fault)?);
+        }
+        Ok(Found(found))
+    }
+
+    /// Their descriptors.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
+        self.0.iter().filter_map(|(name, map)| {
+            let (Map::HashMap(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) = map else { return None };
+            Some((*name, data.fd().as_fd()))
+        })
+    }
+
+    /// The ring buffer.
+    pub(super) fn events(&mut self) -> Result<RingBuf<MapData>, Error> {
+        self.take("EVENTS")
+    }
+
+    fn take<T: TryFrom<Map, Error = MapError>>(&mut self, name: &'static str) -> Result<T, Error> {
+        let map = self.0.remove(name).ok_or(Error::NoMap { name })?;
+        T::try_from(map).map_err(|source| Error::Map { name, source })
+    }
+}
+
+/// The maps of the probes, and what is in them.
 pub(super) struct Maps {
     services: HashMap<MapData, u64, MainsValue>,
     cgroups: HashMap<MapData, u64, CgroupValue>,
@@ -45,18 +94,57 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    /// Takes the maps out of a loaded object.
-    pub(super) fn take(bpf: &mut Ebpf) -> Result<Maps, Error> {
+    /// Takes the maps; nothing is watched yet.
+    pub(super) fn new(found: &mut Found) -> Result<Maps, Error> {
         Ok(Maps {
-            services: take(bpf, "SERVICES")?,
-            cgroups: take(bpf, "CGROUPS")?,
-            settings: take(bpf, "SETTINGS")?,
-            ports: take(bpf, "PORTS")?,
-            answers: take(bpf, "ANSWERS")?,
-            lost: take(bpf, "LOST")?,
+            services: found.take("SERVICES")?,
+            cgroups: found.take("CGROUPS")?,
+            settings: found.take("SETTINGS")?,
+            ports: found.take("PORTS")?,
+            answers: found.take("ANSWERS")?,
+            lost: found.take("LOST")?,
             watched: Watch::default(),
             seed_owed: false,
         })
+    }
+
+    /// Reads from maps that others wrote what is watched, and clears away what they did not write whole.
+    pub(super) fn read(&mut self) -> Result<(), Error> {
+        let services: BTreeMap<u64, MainsValue> = all("SERVICES", self.services.iter())?;
+        let cgroups: BTreeSet<u64> = all("CGROUPS", self.cgroups.keys())?;
+        for cgroup in cgroups.iter().filter(|cgroup| !services.contains_key(cgroup)) {
+            forget("CGROUPS", self.cgroups.remove(cgroup))?;
+        }
+        for (cgroup, MainsValue(mains)) in services {
+            if cgroups.contains(&cgroup) {
+                let pids = mains.pids.into_iter().rev().filter(|pid| *pid != 0).collect();
+                self.watched.cgroups.insert(CgroupId(cgroup), pids);
+            } else {
+                forget("SERVICES", self.services.remove(&cgroup))?;
+            }
+        }
+        let settings: BTreeMap<u32, SettingsValue> = all("SETTINGS", self.settings.iter())?;
+        let ports: BTreeSet<u32> = all("PORTS", self.ports.keys())?;
+        let answers: BTreeSet<u32> = all("ANSWERS", self.answers.keys())?;
+        let known: BTreeSet<u32> = ports.iter().chain(&answers).chain(settings.keys()).copied().collect();
+        for key in known {
+            match (settings.get(&key), u16::try_from(key)) {
+                (Some(SettingsValue(settings)), Ok(port))
+                    if ports.contains(&key) && answers.contains(&key) =>
+                {
+                    let accept_after = Duration::from_nanos(settings.accept_after_ns);
+                    let answer_after = Duration::from_nanos(settings.answer_after_ns);
+                    self.watched.ports.insert(Port(port), WatchedPort { accept_after, answer_after });
+                }
+                (Some(_) | None, _) => self.forget_port(key)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What is watched.
+    pub(super) fn watched(&self) -> &Watch {
+        &self.watched
     }
 
     /// Records that the kernel could not tell, since the load.
@@ -146,12 +234,15 @@ impl Maps {
 
     /// The removal of a value ends its timer.
     fn remove_port(&mut self, port: Port) -> Result<(), Error> {
-        let key = u32::from(port.0);
-        forget("PORTS", self.ports.remove(&key))?;
-        forget("ANSWERS", self.answers.remove(&key))?;
-        forget("SETTINGS", self.settings.remove(&key))?;
+        self.forget_port(u32::from(port.0))?;
         self.watched.ports.remove(&port);
         Ok(())
+    }
+
+    fn forget_port(&mut self, key: u32) -> Result<(), Error> {
+        forget("PORTS", self.ports.remove(&key))?;
+        forget("ANSWERS", self.answers.remove(&key))?;
+        forget("SETTINGS", self.settings.remove(&key))
     }
 }
 
@@ -178,14 +269,12 @@ fn latest(mains: &[u32]) -> Mains {
     Mains { pids }
 }
 
-/// The ring buffer.
-pub(super) fn events(bpf: &mut Ebpf) -> Result<RingBuf<MapData>, Error> {
-    take(bpf, "EVENTS")
-}
-
-fn take<T: TryFrom<Map, Error = MapError>>(bpf: &mut Ebpf, name: &'static str) -> Result<T, Error> {
-    let map = bpf.take_map(name).ok_or(Error::NoMap { name })?;
-    T::try_from(map).map_err(|source| Error::Map { name, source })
+/// Everything that a map holds.
+fn all<T, All: FromIterator<T>>(
+    name: &'static str,
+    each: impl Iterator<Item = Result<T, MapError>>,
+) -> Result<All, Error> {
+    each.collect::<Result<_, _>>().map_err(|source| Error::Map { name, source })
 }
 
 /// What is not there any more need not be removed.
@@ -210,6 +299,6 @@ fn is(error: &aya::sys::SyscallError, errno: rustix::io::Errno) -> bool {
 }
 
 /// Never 0: a timer must not run at once, for ever.
-fn nanos(duration: std::time::Duration) -> u64 {
+fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).clamp(1_000_000, 3_600_000_000_000)
 }

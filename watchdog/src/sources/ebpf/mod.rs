@@ -6,11 +6,14 @@
 //! Invariant: a record is told as a sign, or counted in a [`Loss`](crate::model::Loss); the reader never waits for whoever takes the signs. Nothing
 //! ticks: the count of losses is read when records came, for a full ring buffer always holds some; what could not be watched
 //! is tried again after growing pauses, and only then is there a timer.
+//! All that makes the probes can be kept over the death of this process, and they run meanwhile; the next one adopts them.
 //! Deliberately absent: whose process or socket it was (`suspicion` knows), other network namespaces than our own.
 
 mod btf;
 mod decode;
 mod error;
+mod kept;
+mod links;
 mod load;
 mod maps;
 mod missing;
@@ -30,26 +33,33 @@ use tokio::{
 use crate::model::{Sign, Watch};
 
 pub use error::Error;
+pub use kept::Kept;
 pub use missing::{Missing, Program};
 
-use maps::Maps;
+use kept::Note;
+use links::Links;
+use maps::{Found, Maps};
 use retry::Retry;
 use teller::Teller;
 
 /// Records taken from the ring buffer before others have a turn.
 const BATCH: usize = 256;
 
-/// Probes in the kernel; gone from there when dropped.
+/// Probes in the kernel; gone from there when dropped, unless someone keeps copies of their descriptors.
 pub struct Probes {
     events: RingBuf<MapData>,
     filters: Filters,
+    copies: Vec<Kept>,
+    teller: Option<Teller>,
 }
 
-/// What is let through by the programs in the kernel, which are gone when this is dropped.
+/// What is let through by the programs in the kernel.
 struct Filters {
-    bpf: Ebpf,
+    /// As loaded by this process.
+    bpf: Option<Ebpf>,
+    links: Links,
     maps: Maps,
-    has_seed: bool,
+    note: Note,
 }
 
 impl Probes {
@@ -64,11 +74,17 @@ impl Probes {
 
     /// The same with another object, for tests of a freshly built one.
     pub fn load_object(object: &[u8], watch: &Watch) -> Result<(Probes, Vec<Missing>), Error> {
-        let (mut bpf, missing) = load::load(object)?;
-        let events = maps::events(&mut bpf)?;
-        let maps = Maps::take(&mut bpf)?;
-        let has_seed = !missing.iter().any(|known| known.program == Program::Seed);
-        let mut probes = Probes { events, filters: Filters { bpf, maps, has_seed } };
+        let (mut bpf, links, missing) = load::load(object)?;
+        let mut found = Found::in_object(&mut bpf)?;
+        let note = Note::new().map_err(|source| Error::Note { source })?;
+        let copies = match missing.is_empty() {
+            true => kept::copies(&load::identity(object)?, &found, &links, &note),
+            false => Ok(vec![]),
+        };
+        let copies = copies.map_err(|source| Error::Note { source })?;
+        let (events, maps) = (found.events()?, Maps::new(&mut found)?);
+        let filters = Filters { bpf: Some(bpf), links, maps, note };
+        let mut probes = Probes { events, filters, copies, teller: None };
         match probes.watch(watch) {
             // the rest is watched all the same; `run` says it as a sign
             Err(Error::TooMany { .. }) | Ok(()) => Ok((probes, missing)),
@@ -76,15 +92,55 @@ impl Probes {
         }
     }
 
+    /// Goes on with probes that another process loaded, whose copies these are, and says what they watch. The error says why
+    /// they are not to be used: they are of another version, or incomplete, or none of ours.
+    pub fn adopt(kept: Vec<Kept>) -> Result<(Probes, Watch), String> {
+        Probes::adopt_object(Probes::OBJECT, kept)
+    }
+
+    /// The same with another object, for tests of a freshly built one.
+    pub fn adopt_object(object: &[u8], kept: Vec<Kept>) -> Result<(Probes, Watch), String> {
+        let identity = load::identity(object).map_err(|fault| fault.to_string())?;
+        let kept::Left { mut found, links, note } = kept::take(&identity, kept)?;
+        let mut all = || -> Result<_, Error> {
+            let (events, mut maps) = (found.events()?, Maps::new(&mut found)?);
+            maps.read()?;
+            Ok((events, maps))
+        };
+        let (events, maps) = all().map_err(|fault| fault.to_string())?;
+        let units = note.units().iter().cloned().collect();
+        let watch = Watch { units, ..maps.watched().clone() };
+        let filters = Filters { bpf: None, links, maps, note };
+        Ok((Probes { events, filters, copies: vec![], teller: None }, watch))
+    }
+
+    /// Copies of all that makes these probes, once, each under its name: whoever keeps them keeps the probes running, and
+    /// [`Probes::adopt`] takes them back. None where they are kept already, or where a program is missing.
+    pub fn copies(&mut self) -> Vec<Kept> {
+        std::mem::take(&mut self.copies)
+    }
+
+    /// Tells what waits in the ring buffer already: before anything else is told, for it happened before.
+    pub fn catch_up(&mut self, signs: &mpsc::Sender<Sign>) -> Result<(), Error> {
+        let teller = self.teller.get_or_insert_with(|| Teller::new(signs.clone()));
+        while signs.capacity() > 0
+            && let Some(record) = self.events.next()
+        {
+            teller.record(&record);
+        }
+        teller.lost(self.filters.maps.lost()?);
+        Ok(())
+    }
+
     /// From now on these are watched, and nothing else. Ports that stay keep what is known of them.
     pub fn watch(&mut self, watch: &Watch) -> Result<(), Error> {
         self.filters.watch(watch)
     }
 
-    /// What ran how often and for how long, where `kernel.bpf_stats_enabled` is on.
+    /// What ran how often and for how long, where `kernel.bpf_stats_enabled` is on; not of programs that were adopted.
     pub fn costs(&self) -> Vec<Cost> {
         let programs = Program::ALL.into_iter().filter_map(|program| {
-            let info = self.filters.bpf.program(program.name())?.info().ok()?;
+            let info = self.filters.bpf.as_ref()?.program(program.name())?.info().ok()?;
             Some(Cost { program, runs: info.run_count(), took: info.run_time() })
         });
         programs.collect()
@@ -97,9 +153,10 @@ impl Probes {
         signs: mpsc::Sender<Sign>,
         mut watch: watch::Receiver<Watch>,
     ) -> Result<(), Error> {
-        let Probes { events, mut filters } = self;
+        let Probes { events, mut filters, copies, teller } = self;
+        drop(copies); // nobody took them
         let mut ring = readable(events)?;
-        let mut teller = Teller::new(signs.clone());
+        let mut teller = teller.unwrap_or_else(|| Teller::new(signs.clone()));
         let mut retry = Retry::default();
         watch.mark_changed();
         loop {
@@ -147,8 +204,12 @@ impl Filters {
     /// Watches what can be watched, and looks for the listeners of new ports even where something else failed.
     fn watch(&mut self, wanted: &Watch) -> Result<(), Error> {
         let watched = self.maps.watch(wanted);
-        let seeded = match self.maps.seed_owed() && self.has_seed {
-            true => load::seed(&mut self.bpf),
+        if let Err(fault) = self.note.write(wanted.units.iter().map(|(cgroup, unit)| (*cgroup, unit.clone())))
+        {
+            tracing::warn!(%fault, "not noted for the next watchdog: which units are watched");
+        }
+        let seeded = match self.maps.seed_owed() {
+            true => load::seed(&self.links),
             false => Ok(()),
         };
         if seeded.is_ok() {

@@ -100,6 +100,14 @@ impl World {
                 self.room.answered(self.now, &Service::new(service), verdict);
                 vec![]
             }
+            ["inherit", unit, cgroup, main] => {
+                let cgroup = CgroupId(cgroup.parse().expect("a cgroup"));
+                let mut left = Watch::default();
+                left.cgroups.insert(cgroup, vec![main.parse().expect("a PID")]);
+                left.units.insert(cgroup, unit.parse().expect("a unit"));
+                self.room.inherit(&left);
+                vec![Finding::Watch(self.room.watch().clone())]
+            }
             ["address", service, port] => {
                 let port = port.parse().expect("a port");
                 let address = self.room.own_address(&Service::new(service), port);

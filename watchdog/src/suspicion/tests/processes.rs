@@ -204,3 +204,31 @@ fn a_loss_makes_every_service_suspect_and_asks_for_the_listeners() {
         "#]],
     );
 }
+
+#[test]
+fn c13_the_end_of_a_process_that_a_watchdog_before_watched_is_understood() {
+    check(
+        "web web.service own:80",
+        "1000 inherit web.service 7 100
+         1000 inherit stranger.service 8 200
+         1000 sent 7 100 9 by 55
+         1000 exit 7 100 signal 9
+         1000 exit 8 200 signal 9
+         1001 unit web.service down
+         1002 unit web.service run=2 cgroup=9 main=300",
+        expect![[r#"
+            > 1000 inherit web.service 7 100
+              watch cgroups [7:100], ports [80 (250ms)]
+            > 1000 inherit stranger.service 8 200
+              watch cgroups [7:100], ports [80 (250ms)]
+            > 1000 sent 7 100 9 by 55
+            > 1000 exit 7 100 signal 9
+              1s web, since 1s: main process 100 ended: Signal { signal: 9, core: false }, signal 9 sent by 55
+            > 1000 exit 8 200 signal 9
+            > 1001 unit web.service down
+            > 1002 unit web.service run=2 cgroup=9 main=300
+              ask for the listeners
+              watch cgroups [9:300], ports [80 (250ms)]
+        "#]],
+    );
+}
