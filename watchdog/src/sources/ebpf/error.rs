@@ -97,12 +97,6 @@ pub enum Error {
         /// Why.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// What is kept for the next process cannot be made.
-    #[error("cannot make what the next watchdog is left: open files may be exhausted (raise LimitNOFILE=)")]
-    Note {
-        /// Why.
-        source: io::Error,
-    },
     /// The ring buffer cannot be waited for.
     #[error("cannot wait for records of the probes: open files may be exhausted (raise LimitNOFILE=)")]
     Ring {

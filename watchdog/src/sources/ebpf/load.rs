@@ -1,6 +1,10 @@
 //! Brings the object into the kernel, each program on its own: what this kernel cannot serve is left out and told.
 
-use std::{fs, io, os::fd::AsFd, path::Path};
+use std::{
+    fs, io,
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    path::Path,
+};
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader,
@@ -114,12 +118,12 @@ fn is_locked_down() -> bool {
 
 /// What makes a loaded object this one, on this kernel, in these namespaces: who finds it loaded by another process need not
 /// load it again.
-pub(super) fn identity(object: &[u8]) -> Result<String, Error> {
-    let pid_namespace = namespace(PID_NAMESPACE)?;
-    let net_namespace = namespace(NET_NAMESPACE)?;
-    let boot = fs::read_to_string(BOOT).map_err(|source| Error::Namespace { path: BOOT.into(), source })?;
+pub(super) fn identity(object: &[u8]) -> io::Result<String> {
     let mut hash = Sha256::new();
-    hash.update(format!("{pid_namespace} {net_namespace} {boot}"));
+    for place in [PID_NAMESPACE, NET_NAMESPACE] {
+        hash.update(fs::metadata(place)?.ino().to_ne_bytes());
+    }
+    hash.update(fs::read(BOOT)?);
     hash.update(object);
     let hash = hash.finalize();
     Ok(hash.iter().take(8).fold(format!("{ABI}-"), |text, byte| format!("{text}{byte:02x}")))
@@ -127,7 +131,6 @@ pub(super) fn identity(object: &[u8]) -> Result<String, Error> {
 
 /// The number of one of our namespaces, as the kernel's own structures have it.
 fn namespace(path: &str) -> Result<u32, Error> {
-    use std::os::unix::fs::MetadataExt;
     let found = fs::metadata(Path::new(path));
     let inode = found.map_err(|source| Error::Namespace { path: path.into(), source })?.ino();
     u32::try_from(inode).map_err(|why| Error::Namespace { path: path.into(), source: io::Error::other(why) })

@@ -21,6 +21,8 @@ mod offsets;
 mod retry;
 mod teller;
 
+use std::io;
+
 use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
@@ -59,7 +61,8 @@ struct Filters {
     bpf: Option<Ebpf>,
     links: Links,
     maps: Maps,
-    note: Note,
+    /// For the next process; `None` where nothing is left to it.
+    note: Option<Note>,
 }
 
 impl Probes {
@@ -76,12 +79,14 @@ impl Probes {
     pub fn load_object(object: &[u8], watch: &Watch) -> Result<(Probes, Vec<Missing>), Error> {
         let (mut bpf, links, missing) = load::load(object)?;
         let mut found = Found::in_object(&mut bpf)?;
-        let note = Note::new().map_err(|source| Error::Note { source })?;
-        let copies = match missing.is_empty() {
-            true => kept::copies(&load::identity(object)?, &found, &links, &note),
-            false => Ok(vec![]),
+        let (note, copies) = match load::identity(object).and_then(|name| Ok((Note::new()?, name))) {
+            Ok((note, name)) if missing.is_empty() => {
+                let copies = kept::copies(&name, &found, &links, &note);
+                (Some(note), copies.unwrap_or_else(not_kept))
+            }
+            Ok(_) => (None, vec![]),
+            Err(fault) => (None, not_kept(fault)),
         };
-        let copies = copies.map_err(|source| Error::Note { source })?;
         let (events, maps) = (found.events()?, Maps::new(&mut found)?);
         let filters = Filters { bpf: Some(bpf), links, maps, note };
         let mut probes = Probes { events, filters, copies, teller: None };
@@ -110,7 +115,7 @@ impl Probes {
         let (events, maps) = all().map_err(|fault| fault.to_string())?;
         let units = note.units().iter().cloned().collect();
         let watch = Watch { units, ..maps.watched().clone() };
-        let filters = Filters { bpf: None, links, maps, note };
+        let filters = Filters { bpf: None, links, maps, note: Some(note) };
         Ok((Probes { events, filters, copies: vec![], teller: None }, watch))
     }
 
@@ -204,7 +209,8 @@ impl Filters {
     /// Watches what can be watched, and looks for the listeners of new ports even where something else failed.
     fn watch(&mut self, wanted: &Watch) -> Result<(), Error> {
         let watched = self.maps.watch(wanted);
-        if let Err(fault) = self.note.write(wanted.units.iter().map(|(cgroup, unit)| (*cgroup, unit.clone())))
+        if let Some(note) = &mut self.note
+            && let Err(fault) = note.write(wanted.units.iter().map(|(cgroup, unit)| (*cgroup, unit.clone())))
         {
             tracing::warn!(%fault, "not noted for the next watchdog: which units are watched");
         }
@@ -221,6 +227,12 @@ impl Filters {
             (watched, Ok(()) | Err(_)) => watched,
         }
     }
+}
+
+/// They run all the same, and end with this process.
+fn not_kept(fault: io::Error) -> Vec<Kept> {
+    tracing::warn!(%fault, "the probes cannot be left to the next watchdog");
+    vec![]
 }
 
 #[allow(unsafe_code, reason = "tokio asks for the promise that the descriptor stays open")]
