@@ -267,12 +267,15 @@ impl Keeper {
             }
             ActiveState::Inactive | ActiveState::Failed => {
                 self.stage = Stage::Down;
+                let seen = self.exit.take();
+                let cause = seen.as_ref().map(|(exit, _)| exit.cause);
+                let sent = seen.and_then(|(_, sent)| sent);
                 let unit = &self.guard.unit;
                 if load == LoadState::NotFound {
                     self.alert(desk, format!("there is no unit {unit}: it is watched as soon as it appears"));
                 } else if !self.unit.as_ref().is_some_and(|unit| unit.socket_activated) {
                     let why = format!("{unit} is not running, and was not when watchdog first saw it");
-                    self.tell(desk, None, Decision::LeaveAlone { why, cause: None, sent: None });
+                    self.tell(desk, None, Decision::LeaveAlone { why, cause, sent });
                 }
             }
         }

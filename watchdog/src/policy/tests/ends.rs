@@ -347,3 +347,18 @@ fn c13_an_end_of_a_run_before_the_one_that_is_seen_first_is_nothing() {
         "#]],
     );
 }
+
+#[test]
+fn c13_a_unit_that_was_stopped_while_nobody_watched_is_left_alone() {
+    check(
+        "0 exit signal 15
+         1 unit inactive
+         9000 sleep",
+        expect![[r#"
+            > 0 exit signal 15
+            > 1 unit inactive
+              1ms web: left alone: web.service is not running, and was not when watchdog first saw it
+            > 9000 sleep
+        "#]],
+    );
+}
