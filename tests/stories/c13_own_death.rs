@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use lab::{Event, SERVICE, Stream};
+use rustix::process::Signal;
 
 use crate::stage::{SOON, Stage, WEB, not_restarted, play, recovered_once, victim};
 
@@ -135,6 +136,69 @@ fn c13_a_restart_goes_on_with_the_probes_and_a_stop_leaves_none() -> Result<()> 
         lab.exec(&["systemctl", "stop", SERVICE])?;
         assert_eq!(kept(lab)?, "0");
         Ok(())
+    })
+}
+
+#[test]
+fn c13_a_systemd_that_is_replaced_goes_on_keeping_them() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), "", &["victim"])?;
+        lab.exec(&["systemctl", "daemon-reexec"])?;
+        assert_eq!(kept(lab)?, "12");
+        let own = watchdog.main_pid()?;
+        watchdog.kill()?;
+        watchdog.until_replaced(own, SOON)?;
+        says_log(lab, &watchdog, "goes on with the probes of the watchdog before")
+    })
+}
+
+#[test]
+fn c13_a_stop_by_an_operator_that_it_missed_is_respected() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        // says by its exit code that it was stopped, which systemd calls a failure
+        let java = "/bin/sh -c 'trap \"exit 143\" TERM; while :; do sleep 1 & wait $!; done'";
+        lab.service("java.service", java, "")?;
+        let configuration = victim("victim", 7000)
+            + "[service.victim.restart]\non = \"always\"\n[service.java]\nunit = \"java.service\"\n";
+        let watchdog = lab.watchdog_unit(&configuration, AWAY, &["victim"])?;
+        watchdog.wait_for("java to be seen", SOON, |e| e.is("sign.unit", "java"))?;
+        let own = watchdog.main_pid()?;
+        let killed = watchdog.kill()?;
+        lab.until_state(SERVICE, "activating", SOON)?;
+        lab.exec(&["systemctl", "stop", "victim.service", "java.service"])?;
+        watchdog.until_replaced(own, SOON)?;
+        for service in ["victim", "java"] {
+            watchdog.wait_for("that it is left alone", SOON, |e| {
+                e.is("decision", service) && e.mono_us() > killed && says(e, "leave_alone")
+            })?;
+            not_restarted(&watchdog, service)?;
+        }
+        assert_eq!(lab.property("victim.service", "ActiveState")?, "inactive");
+        assert_eq!(lab.property("java.service", "ActiveState")?, "failed");
+        Ok(())
+    })
+}
+
+#[test]
+fn c13_hung_it_is_replaced() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        let hasty = "[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\n";
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), hasty, &["victim"])?;
+        let own = watchdog.main_pid()?;
+        // while it decides, systemd hears of it
+        let pinged = || -> Result<u64> { Ok(lab.property(SERVICE, "WatchdogTimestampMonotonic")?.parse()?) };
+        let first = pinged()?;
+        lab.until(SOON, || {
+            ensure!(pinged()? > first + 2_000_000, "it has not pinged for longer than it may");
+            Ok(())
+        })?;
+        assert_eq!(watchdog.main_pid()?, own, "it was replaced while it was well");
+        lab.kill_all(Signal::STOP, SERVICE)?;
+        watchdog.until_replaced(own, SOON)?;
+        says_log(lab, &watchdog, "goes on with the probes of the watchdog before")
     })
 }
 
