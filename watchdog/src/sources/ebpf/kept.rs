@@ -25,6 +25,11 @@ use crate::model::{CgroupId, Unit};
 /// A descriptor under the name that it is kept by.
 pub type Kept = (String, OwnedFd);
 
+/// `FileDescriptorStoreMax=` of our unit file: what is above it is refused without a word.
+const STORE: usize = 16;
+const _: () =
+    assert!(NAMES.len() + Program::ALL.len() < STORE, "with the note, more than systemd keeps for us");
+
 /// The note's name.
 const UNITS: &str = "units";
 /// No note is as long as this.
