@@ -7,6 +7,12 @@ pub(super) enum Exit {
     Ok,
     /// EX_USAGE: the command line is off.
     Usage,
+    /// Not of sysexits: what is compared differs, as diff(1) says it.
+    Different,
+    /// EX_DATAERR: what was given is not what it should be.
+    Data,
+    /// EX_NOINPUT: what was given cannot be read.
+    NoInput,
     /// EX_UNAVAILABLE: something that it needs is not there (systemd, eBPF).
     Unavailable,
     /// EX_SOFTWARE: a fault of watchdog's own.
@@ -26,6 +32,9 @@ impl From<Exit> for ExitCode {
         ExitCode::from(match exit {
             Exit::Ok => 0,
             Exit::Usage => 64,
+            Exit::Different => 1,
+            Exit::Data => 65,
+            Exit::NoInput => 66,
             Exit::Unavailable => 69,
             Exit::Software => 70,
             Exit::System => 71,

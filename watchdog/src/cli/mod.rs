@@ -7,6 +7,7 @@ mod check;
 mod exit;
 mod lock;
 mod reload;
+mod replay;
 mod run;
 mod supervisor;
 mod survival;
@@ -31,6 +32,8 @@ enum Command {
     Run(run::Run),
     /// Say every fault of the configuration, and what will happen in each failure class
     Check(check::Check),
+    /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
+    Replay(replay::Replay),
 }
 
 /// Where the configuration is.
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => run.main(),
         Command::Check(check) => check.main(),
+        Command::Replay(replay) => replay.main(),
     }
     .into()
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use crate::{
     model::{
         Answer, Command, Fact, Finding, Known, Mono, Order, OrderId, Outcome, Place, Port, Saw, Service,
-        Sign, Source, Suspicion, Watch,
+        Sign, Suspicion, Watch,
     },
     policy::{self, Input, Policy},
     suspicion::{self, Suspicions},
@@ -88,37 +88,18 @@ impl Core {
         self.policy.wake_at().into_iter().chain(self.suspicions.wake_at()).min()
     }
 
-    /// A source saw something.
+    /// A source saw something. Where that is an input of the policy by itself ([`Input::of`]), it comes before what follows from
+    /// it, as its record does.
     pub fn sign(&mut self, now: Mono, sign: &Sign) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.catch_up(now, &mut effects);
         let found = self.suspicions.step(now, sign);
-        match &sign.saw {
-            Saw::Unit(state) => {
-                self.findings(now, found, &mut effects);
-                self.decide(now, Input::Unit(state.clone()), &mut effects);
-            }
-            Saw::Job(job) => {
-                self.findings(now, found, &mut effects);
-                self.decide(now, Input::Job(job.clone()), &mut effects);
-            }
-            Saw::Loss(_) => {
-                if sign.source == Source::Units {
-                    self.decide(now, Input::Gap, &mut effects);
-                }
-                self.findings(now, found, &mut effects);
-                effects.extend([Effect::TellState, Effect::Reconcile]);
-            }
-            Saw::Exit(_)
-            | Saw::SignalSent(_)
-            | Saw::ListenerUp(_)
-            | Saw::ListenerDown { .. }
-            | Saw::AcceptStall(_)
-            | Saw::AnswerStall(_)
-            | Saw::StallOver(_)
-            | Saw::InUse(_)
-            | Saw::Listeners(_)
-            | Saw::Working { .. } => self.findings(now, found, &mut effects),
+        if let Some(input) = Input::of(sign) {
+            self.decide(now, input, &mut effects);
+        }
+        self.findings(now, found, &mut effects);
+        if matches!(sign.saw, Saw::Loss(_)) {
+            effects.extend([Effect::TellState, Effect::Reconcile]);
         }
         effects
     }

@@ -29,6 +29,7 @@ use crate::{
     model::{
         Answer, Command, Fact, Listener, Mono, Order, Outcome, Port, Saw, Service, Sign, Source, Unit, Watch,
     },
+    policy::Input,
     stream::{Record, Stream},
 };
 
@@ -211,7 +212,7 @@ impl Engine {
                 self.reload(*prepared);
                 taken.send(()).ok();
             }
-            Some(Request::KeptOld { faults }) => self.reloaded(Some(faults)),
+            Some(Request::KeptOld { faults }) => self.kept_old(faults),
             Some(Request::Ping { alive }) => {
                 alive.send(()).ok();
             }
@@ -225,61 +226,69 @@ impl Engine {
     }
 
     fn sign(&mut self, sign: &Sign) {
+        let now = self.caught_up();
         let service = self.core.about(sign);
-        self.stream.write(&Record::sign(sign, service.as_ref()));
+        let record = Record::sign(sign, service.as_ref());
+        self.stream.write(&if Input::of(sign).is_some() { record.taken(now) } else { record });
         if let Saw::Unit(state) = &sign.saw {
             self.hands.learn(state);
         }
-        let effects = self.core.sign(clock::now(), sign);
-        self.carry_out(effects);
+        let effects = self.core.sign(now, sign);
+        self.carry_out(now, effects);
     }
 
     fn event(&mut self, event: Event) {
-        let now = clock::now();
+        let now = self.caught_up();
         let effects = match event {
             Event::Answer(answer) => {
-                self.stream.write(&Record::from(&*answer));
+                self.stream.write(&Record::from(&*answer).taken(now));
                 self.core.answer(now, answer)
             }
             Event::Outcome(outcome) => {
-                self.stream.write(&Record::from(&outcome));
+                self.stream.write(&Record::from(&outcome).taken(now));
                 self.core.outcome(now, outcome)
             }
             Event::Fact(fact) => {
                 let fact = self.hands.newest(fact);
-                self.stream.write(&Record::from(&fact));
+                self.stream.write(&Record::from(&fact).taken(now));
                 self.core.fact(now, fact)
             }
             Event::Command(command) => {
-                self.stream.write(&Record::command(now, &command));
+                self.stream.write(&Record::command(now, &command).taken(now));
                 self.core.command(now, command)
             }
             Event::Listeners(table) => {
                 self.hands.tables.done(table.as_ref());
                 match table {
-                    Some(table) => self.table(table),
+                    Some(table) => self.table(now, table),
                     None => return,
                 }
             }
         };
-        self.carry_out(effects);
+        self.carry_out(now, effects);
+    }
+
+    /// This moment, with all done that was due before it: the records of that stand before the record of what comes now.
+    fn caught_up(&mut self) -> Mono {
+        let now = clock::now();
+        let effects = self.core.wake(now);
+        self.carry_out(now, effects);
+        now
     }
 
     fn wake(&mut self) {
-        let now = clock::now();
+        let now = self.caught_up();
         if now >= self.reconcile_at {
             self.reconcile_at = now + RECONCILE;
             self.hands.reconcile(self.core.policy().units_and_services());
         }
-        let effects = self.core.wake(now);
-        self.carry_out(effects);
     }
 
-    fn carry_out(&mut self, effects: Vec<Effect>) {
+    fn carry_out(&mut self, now: Mono, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Suspicion(suspicion) => self.stream.write(&Record::from(&suspicion)),
-                Effect::Found(fact) => self.stream.write(&Record::from(&fact)),
+                Effect::Suspicion(suspicion) => self.stream.write(&Record::from(&suspicion).taken(now)),
+                Effect::Found(fact) => self.stream.write(&Record::from(&fact).taken(now)),
                 Effect::Order(order) => self.order(order),
                 Effect::Watch(watch) => {
                     self.watch.send_replace(watch);
@@ -311,34 +320,36 @@ impl Engine {
         }
     }
 
-    fn table(&mut self, table: Table) -> Vec<Effect> {
+    fn table(&mut self, now: Mono, table: Table) -> Vec<Effect> {
         let news = self.listeners != table.listeners;
         self.listeners.clone_from(&table.listeners);
         let sign = Sign { at: table.at, source: Source::SockDiag, saw: Saw::Listeners(table.listeners) };
         if news {
             self.stream.write(&Record::sign(&sign, None));
         }
-        self.core.sign(clock::now(), &sign)
+        self.core.sign(now, &sign)
     }
 
     fn reload(&mut self, prepared: Prepared) {
         let Prepared { settings, hearts, sinks } = prepared;
         if let Err(fault) = self.stream.replace(sinks) {
-            self.reloaded(Some(fault.to_string()));
+            self.kept_old(fault.to_string());
             tracing::warn!(%fault, "the new configuration is not in force");
             return;
         }
         self.hands.replace(&settings, hearts);
-        let effects = self.core.replace(clock::now(), settings.policy, settings.suspicion);
-        self.carry_out(effects);
+        let now = self.caught_up();
+        // before what follows from it; the state after it says what is in force
+        self.stream.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
+        let effects = self.core.replace(now, settings.policy, settings.suspicion);
+        self.carry_out(now, effects);
         self.hands.watch_units(self.core.policy().units());
-        self.reloaded(None);
         self.tell_state();
         tracing::info!("the new configuration is in force");
     }
 
-    fn reloaded(&self, faults: Option<String>) {
-        self.stream.write(&Record::command(clock::now(), &Command::Reload { faults }));
+    fn kept_old(&self, faults: String) {
+        self.stream.write(&Record::command(clock::now(), &Command::Reload { faults: Some(faults) }));
     }
 
     fn tell_state(&self) {

@@ -5,9 +5,11 @@
 
 mod check;
 mod outlook;
+mod replay;
 #[cfg(test)]
 mod tests;
 mod unit;
 
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
 pub use outlook::Outlook;
+pub use replay::{Difference, Gap, Replay, replay};

@@ -43,7 +43,8 @@ use self::{
     tries::HostTries,
 };
 use crate::model::{
-    Answer, Command, Fact, Gate, Job, Mono, Order, OrderId, Outcome, Service, Suspicion, Unit, UnitState,
+    Answer, Command, Fact, Gate, Job, Mono, Order, OrderId, Outcome, Saw, Service, Sign, Source, Suspicion,
+    Unit, UnitState,
 };
 
 /// Everything that the policy is told.
@@ -68,8 +69,36 @@ pub enum Input {
     Command(Command),
     /// Other settings are in force from now on; budgets, pauses and incidents live on.
     Settings(Box<Settings>),
+    /// Watchdog died, or was restarted, and goes on from this state. Nothing that was due meanwhile is done before the units are
+    /// read: told without [`Policy::catch_up`].
+    Back {
+        /// Names the new run: an incident that was opened and not stored shares its number with none of it.
+        seed: u64,
+    },
     /// It is [`Policy::wake_at`].
     Wake,
+}
+
+impl Input {
+    /// What the policy is told of a sign by itself; the rest of it comes as suspicions and facts.
+    pub fn of(sign: &Sign) -> Option<Input> {
+        match &sign.saw {
+            Saw::Unit(state) => Some(Input::Unit(state.clone())),
+            Saw::Job(job) => Some(Input::Job(job.clone())),
+            Saw::Loss(_) if sign.source == Source::Units => Some(Input::Gap),
+            Saw::Loss(_)
+            | Saw::Exit(_)
+            | Saw::SignalSent(_)
+            | Saw::ListenerUp(_)
+            | Saw::ListenerDown { .. }
+            | Saw::AcceptStall(_)
+            | Saw::AnswerStall(_)
+            | Saw::StallOver(_)
+            | Saw::InUse(_)
+            | Saw::Listeners(_)
+            | Saw::Working { .. } => None,
+        }
+    }
 }
 
 /// The policy engine. What is read back from its serialised form goes on as if nothing had happened.
@@ -168,6 +197,13 @@ impl Policy {
             }
             Input::Command(Command::Reload { .. }) => {} // what is in force comes as settings
             Input::Settings(settings) => self.replace(now, *settings, &mut orders),
+            Input::Back { seed } => {
+                (self.ids.run, self.ids.incident) = (Seed(seed).run(), 0);
+                let all: Vec<Service> = self.keepers.keys().cloned().collect();
+                for service in all {
+                    self.with(now, &service, &mut orders, Keeper::back);
+                }
+            }
             Input::Wake => {
                 let due: Vec<Service> = self
                     .keepers
@@ -200,6 +236,11 @@ impl Policy {
     /// The moment of the last step.
     pub fn last(&self) -> Mono {
         self.last
+    }
+
+    /// The last order that it gave.
+    pub fn last_order(&self) -> OrderId {
+        self.ids.last()
     }
 
     /// What is in force.

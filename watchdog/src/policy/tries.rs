@@ -85,6 +85,18 @@ impl Tries {
         self.refused = self.refused.saturating_add(1);
     }
 
+    /// Takes back what was charged then: the request never went out, and may go out now.
+    pub(super) fn uncharge(&mut self, charged: Mono) {
+        if let Some(at) = self.spent.iter().rposition(|then| *then == charged) {
+            self.spent.remove(at);
+        }
+        self.series = self.series.saturating_sub(1);
+        if let Some(tries) = &mut self.quarantined {
+            *tries = tries.saturating_sub(1);
+        }
+        self.not_before = charged;
+    }
+
     /// systemd took a request.
     pub(super) fn accepted(&mut self) {
         self.refused = 0;

@@ -24,6 +24,9 @@ pub(super) fn write(record: &Record) -> Map<String, Value> {
     // The line's subject says it.
     data.remove("service");
     data.insert("mono_us".into(), record.at.micros().into());
+    if let Some(taken) = record.taken {
+        data.insert("taken_us".into(), taken.micros().into());
+    }
     if let Some(unit) = record.said.unit() {
         data.insert("unit".into(), unit.as_str().into());
     }
@@ -53,6 +56,7 @@ pub(super) fn read(
     mut data: Map<String, Value>,
 ) -> Result<Record, Error> {
     let at: Mono = part(&data, "mono_us")?;
+    let taken: Option<Mono> = part(&data, "taken_us")?;
     if let Some(service) = &subject {
         data.insert("service".into(), service.as_str().into());
     }
@@ -73,7 +77,7 @@ pub(super) fn read(
     if said.kind() != kind {
         return Err(Error::Kind { kind: kind.to_owned() });
     }
-    Ok(Record { at, subject, said })
+    Ok(Record { at, taken, subject, said })
 }
 
 fn of_sign(data: &mut Map<String, Value>, saw: &Saw) {

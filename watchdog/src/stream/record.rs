@@ -7,6 +7,8 @@ use crate::model::{Act, Answer, Command, Fact, Loss, Mono, Outcome, Service, Sig
 pub struct Record {
     /// When it happened.
     pub at: Mono,
+    /// When the policy took it, where it is one of its inputs: a replay tells it at this moment.
+    pub taken: Option<Mono>,
     /// The service; `None` for what concerns the host, or nobody's service.
     pub subject: Option<Service>,
     /// What.
@@ -41,7 +43,7 @@ pub enum Said {
 impl Record {
     /// A sign, with the service that it concerns where that is known.
     pub fn sign(sign: &Sign, service: Option<&Service>) -> Record {
-        Record { at: sign.at, subject: service.cloned(), said: Said::Sign(sign.clone()) }
+        Record { at: sign.at, taken: None, subject: service.cloned(), said: Said::Sign(sign.clone()) }
     }
 
     /// A command of an operator.
@@ -50,22 +52,28 @@ impl Record {
             Command::Pause { service, .. } | Command::Resume { service } => Some(service),
             Command::Reload { .. } => None,
         };
-        Record { at, subject: service.cloned(), said: Said::Command(command.clone()) }
+        Record { at, taken: None, subject: service.cloned(), said: Said::Command(command.clone()) }
+    }
+
+    /// The same, as an input that the policy took at this moment.
+    #[must_use]
+    pub fn taken(self, now: Mono) -> Record {
+        Record { taken: Some(now), ..self }
     }
 
     /// An order to act, at the moment it is carried out.
     pub fn action(at: Mono, act: &Act) -> Record {
-        Record { at, subject: Some(act.service.clone()), said: Said::Action(act.clone()) }
+        Record { at, taken: None, subject: Some(act.service.clone()), said: Said::Action(act.clone()) }
     }
 
     /// Records that are missing.
     pub fn loss(at: Mono, loss: &Loss) -> Record {
-        Record { at, subject: None, said: Said::Loss(loss.clone()) }
+        Record { at, taken: None, subject: None, said: Said::Loss(loss.clone()) }
     }
 
     /// The whole state of the policy.
     pub fn state(at: Mono, state: Value) -> Record {
-        Record { at, subject: None, said: Said::State(state) }
+        Record { at, taken: None, subject: None, said: Said::State(state) }
     }
 }
 
@@ -77,7 +85,12 @@ impl From<&Sign> for Record {
 
 impl From<&Fact> for Record {
     fn from(fact: &Fact) -> Record {
-        Record { at: fact.at, subject: Some(fact.service.clone()), said: Said::Fact(fact.clone()) }
+        Record {
+            at: fact.at,
+            taken: None,
+            subject: Some(fact.service.clone()),
+            said: Said::Fact(fact.clone()),
+        }
     }
 }
 
@@ -85,6 +98,7 @@ impl From<&Suspicion> for Record {
     fn from(suspicion: &Suspicion) -> Record {
         Record {
             at: suspicion.at,
+            taken: None,
             subject: Some(suspicion.service.clone()),
             said: Said::Suspicion(suspicion.clone()),
         }
@@ -96,6 +110,7 @@ impl From<&Answer> for Record {
     fn from(answer: &Answer) -> Record {
         Record {
             at: answer.began + answer.took,
+            taken: None,
             subject: Some(answer.service.clone()),
             said: Said::Heartbeat(answer.clone()),
         }
@@ -104,7 +119,12 @@ impl From<&Answer> for Record {
 
 impl From<&Tell> for Record {
     fn from(tell: &Tell) -> Record {
-        Record { at: tell.at, subject: Some(tell.service.clone()), said: Said::Decision(tell.clone()) }
+        Record {
+            at: tell.at,
+            taken: None,
+            subject: Some(tell.service.clone()),
+            said: Said::Decision(tell.clone()),
+        }
     }
 }
 
@@ -112,6 +132,7 @@ impl From<&Outcome> for Record {
     fn from(outcome: &Outcome) -> Record {
         Record {
             at: outcome.at,
+            taken: None,
             subject: Some(outcome.service.clone()),
             said: Said::Outcome(outcome.clone()),
         }

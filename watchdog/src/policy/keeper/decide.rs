@@ -54,7 +54,7 @@ impl Keeper {
         let order = self.order(desk, incident, action);
         self.quiet_beats();
         self.owed = true;
-        (self.port_held_by, self.abandoned, self.last_stop) = (None, None, None);
+        (self.port_held_by, self.abandoned, self.last_stop, self.unsure) = (None, None, None, None);
         (self.waived, self.gated) = (false, None);
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }

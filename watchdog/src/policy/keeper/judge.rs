@@ -85,7 +85,7 @@ impl Keeper {
     pub(super) fn stand_down(&mut self, desk: &mut Desk<'_>, why: String) {
         self.quiet_beats();
         self.stage = Stage::Down;
-        (self.owed, self.other_hand, self.unheard) = (false, false, None);
+        (self.owed, self.other_hand, self.unheard, self.unsure) = (false, false, None, None);
         (self.gap, self.in_vain, self.worker, self.gated) = (false, false, None, None);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
@@ -136,7 +136,7 @@ impl Keeper {
     }
 
     /// What is active next is another run, which has to prove itself.
-    fn another_comes(&mut self) {
+    pub(super) fn another_comes(&mut self) {
         if let Stage::Ending { run, .. } = &mut self.stage {
             *run = None;
         }
@@ -296,13 +296,18 @@ impl Keeper {
             return;
         }
         (self.stopped, self.owed) = (false, false);
-        self.other_hand = !by_systemd && self.incident.is_some();
+        let ours = self.unsure.take().is_some() && !by_systemd;
+        self.other_hand = !by_systemd && !ours && self.incident.is_some();
         if by_systemd && self.tries.restarted_by_systemd(desk.now, &self.guard) {
             let (burst, within) = (self.guard.burst, self.guard.within);
             let unit = &self.guard.unit;
             self.alert(desk, format!("systemd has restarted {unit} more than {burst} times within {within:?}, and it does not stay up: see `journalctl -u {unit}`"));
         }
-        let by = if by_systemd { "by its own Restart=" } else { "by another hand" };
+        let by = match (by_systemd, ours) {
+            (true, _) => "by its own Restart=",
+            (false, true) => "upon the request that went out before watchdog died",
+            (false, false) => "by another hand",
+        };
         self.step(desk.now, format!("started again {by}"));
         if active.is_up() {
             self.prove(desk);
@@ -314,7 +319,7 @@ impl Keeper {
     /// It runs; a good heartbeat proves it.
     pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
         (self.stopped, self.owed) = (false, false);
-        (self.exit, self.worker, self.unheard) = (None, None, None);
+        (self.exit, self.worker, self.unheard, self.unsure) = (None, None, None, None);
         (self.gap, self.waived) = (false, false);
         self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
         self.quiet_beats();

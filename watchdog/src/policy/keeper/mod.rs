@@ -2,6 +2,7 @@
 
 mod acting;
 mod asked;
+mod back;
 mod brief;
 mod checking;
 mod crossing;
@@ -22,7 +23,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::brief::Brief;
-use self::{acting::Acting, checking::Checking, gated::Gated};
+use self::{acting::Acting, back::Unsure, checking::Checking, gated::Gated};
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
@@ -95,6 +96,8 @@ pub(super) struct Keeper {
     abandoned: Option<OrderId>,
     /// What became of this request shows only in a read after it; nothing is decided before.
     unheard: Option<OrderId>,
+    /// A request of ours of which it is not known whether it went out, for watchdog died.
+    unsure: Option<Unsure>,
     /// The last stop by another hand since our last request.
     last_stop: Option<u32>,
     /// Our own last jobs: what is said of them late is not a foreign job.
@@ -189,6 +192,7 @@ impl Keeper {
             foreign: BTreeMap::new(),
             abandoned: None,
             unheard: None,
+            unsure: None,
             last_stop: None,
             own_jobs: VecDeque::new(),
             incarnation: None,

@@ -1,6 +1,7 @@
 //! Scripts of timed inputs against expected logs. A script line is `TIME WORDS`; TIME is in milliseconds. Between two lines the
 //! policy is woken whenever it wants to be.
 
+mod back;
 mod crossing;
 mod ends;
 mod gates;
@@ -215,6 +216,12 @@ impl World {
                 let (at, known) = (self.now, Known::Fronts(fronts));
                 self.put(Input::Fact(Fact { order: OrderId(0), service: name, at, known }));
             }
+            ["dies"] => {
+                let state = serde_json::to_string(&self.policy).unwrap();
+                self.policy = serde_json::from_str(&state).unwrap();
+                (self.asks, self.acts, self.looks) = Default::default();
+            }
+            ["back"] => self.put(Input::Back { seed: 8 }),
             ["pause", ms] => {
                 let until = self.now + Duration::from_millis(ms.parse().unwrap());
                 let pause = Pause { until, by: "root".into(), reason: "deploy".into() };

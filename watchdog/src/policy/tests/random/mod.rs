@@ -134,7 +134,11 @@ impl World {
         world
     }
 
+    /// What is due comes before an input, as the engine has it.
     fn put(&mut self, input: Input) {
+        if input != Input::Wake {
+            self.sleep(0);
+        }
         let _ = writeln!(self.log, "{} < {input:?}", self.now);
         self.rules.told(self.now, &input);
         let orders = self.policy.step(self.now, input.clone());

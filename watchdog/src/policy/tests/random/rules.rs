@@ -64,6 +64,7 @@ impl Rules {
             | Input::Gap
             | Input::Command(Command::Reload { .. })
             | Input::Settings(_)
+            | Input::Back { .. }
             | Input::Wake => {}
         }
         for known in self.units.values_mut() {

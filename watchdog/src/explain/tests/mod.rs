@@ -1,3 +1,5 @@
+mod replay;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use expect_test::expect;

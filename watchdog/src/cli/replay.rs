@@ -1,0 +1,59 @@
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Write as _},
+    path::{Path, PathBuf},
+};
+
+use super::{Exit, complain};
+use crate::explain;
+
+/// `watchdog replay`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Replay {
+    /// A file that `events` names, or one of its rotations; `-` is standard input
+    #[arg(value_name = "EVENTS")]
+    events: PathBuf,
+    /// Begin at the first state at or after this line
+    #[arg(long, value_name = "LINE", default_value_t = 1)]
+    from: u64,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Replay {
+    pub(super) fn main(self) -> Exit {
+        let replay = self.open().and_then(|events| explain::replay(events, self.from));
+        let replay = match replay {
+            Ok(replay) => replay,
+            Err(fault) => {
+                complain(format_args!("cannot read the events of {}: {fault}", self.events.display()));
+                return Exit::NoInput;
+            }
+        };
+        let mut out = io::stdout().lock();
+        let said = if self.json {
+            serde_json::to_string_pretty(&replay)
+                .map_err(io::Error::other)
+                .and_then(|json| writeln!(out, "{json}"))
+        } else {
+            writeln!(out, "{replay}")
+        };
+        match said {
+            Ok(()) if replay.is_same() => Exit::Ok,
+            Ok(()) if replay.stretches == 0 => Exit::Data,
+            Ok(()) => Exit::Different,
+            Err(fault) => {
+                complain(format_args!("cannot write what was found: {fault}"));
+                Exit::System
+            }
+        }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn BufRead>> {
+        if self.events == Path::new("-") {
+            return Ok(Box::new(io::stdin().lock()));
+        }
+        Ok(Box::new(BufReader::new(File::open(&self.events)?)))
+    }
+}
