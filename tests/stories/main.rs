@@ -32,6 +32,7 @@ mod c4_own_ports;
 mod c8_port_held;
 mod c9_identity;
 mod d1_abort_in_reload;
+mod d3_table;
 mod d4_missed_stop;
 mod d4_operator;
 mod d5_plain_kill;

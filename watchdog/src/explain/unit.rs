@@ -2,7 +2,7 @@
 
 use super::check::{say, several};
 use crate::{
-    model::{FileState, LoadState, RestartOn, Service, UnitState},
+    model::{Ends, FileState, LoadState, RestartOn, Service, UnitState},
     policy::Guard,
 };
 
@@ -73,6 +73,14 @@ pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
         return Vec::new();
     }
     let mut own = vec![restart(unit)];
+    for (name, what, ends) in [
+        ("RestartPreventExitStatus", "is never started again, by systemd or by watchdog", &unit.prevent),
+        ("RestartForceExitStatus", "is always started again, whatever `restart.on` says", &unit.force),
+    ] {
+        if let Some(ends) = listed(ends) {
+            own.push(format!("{name}={ends}: after such an end of its main process it {what}"));
+        }
+    }
     if unit.start_limit_burst > 0 && !unit.start_limit_interval.is_zero() {
         own.push(format!(
             "StartLimit: systemd refuses more than {} in {}; before a start of watchdog's would reach that, it clears the count: its own budget ({} in {}) is the one that holds",
@@ -98,6 +106,14 @@ pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
         );
     }
     own
+}
+
+/// As they are written in a unit file, but for the names; `None`: there are none.
+fn listed(ends: &Ends) -> Option<String> {
+    let codes = ends.codes.iter().map(|code| code.to_string());
+    let signals = ends.signals.iter().map(|signal| format!("signal {signal}"));
+    let all: Vec<String> = codes.chain(signals).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 fn restart(unit: &UnitState) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{ActiveState, FileState, LoadState, RestartOn, UnitState};
+use crate::model::{ActiveState, Ends, FileState, LoadState, RestartOn, UnitState};
 
 /// A unit that is down and of which nothing is known.
 pub(super) fn unit(name: &str) -> UnitState {
@@ -28,8 +28,9 @@ pub(super) fn unit(name: &str) -> UnitState {
         start_limit_interval: Duration::ZERO,
         socket_activated: false,
         oneshot: false,
-        success_codes: Vec::new(),
-        success_signals: Vec::new(),
+        success: Ends::default(),
+        prevent: Ends::default(),
+        force: Ends::default(),
         came_up: false,
         stopped_first: false,
     }

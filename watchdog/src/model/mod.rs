@@ -30,5 +30,5 @@ pub use sign::{
 pub use suspicion::{Finding, Suspicion, Watch, WatchedPort, Why};
 pub use tell::{Decision, Gate, Hold, IncidentEnd, Step, Story, Tell};
 pub use time::{Mono, Wall};
-pub use unit::{ActiveState, Cause, FileState, JobKind, LoadState, PendingJob, RestartOn, UnitState};
+pub use unit::{ActiveState, Cause, Ends, FileState, JobKind, LoadState, PendingJob, RestartOn, UnitState};
 pub use verdict::{Answer, Connect, End, OnFailure, OwnFault, Phase, Verdict, Warning};

@@ -53,14 +53,35 @@ pub struct UnitState {
     pub socket_activated: bool,
     /// Type=oneshot: its ending is its success.
     pub oneshot: bool,
-    /// SuccessExitStatus: codes and signals that are a clean end too.
-    pub success_codes: Vec<u8>,
-    /// SuccessExitStatus: signals.
-    pub success_signals: Vec<u8>,
+    /// SuccessExitStatus: ends of the main process that are clean too.
+    pub success: Ends,
+    /// RestartPreventExitStatus: ends of the main process after which nothing is ever started again.
+    pub prevent: Ends,
+    /// RestartForceExitStatus: ends of the main process after which it is always started again.
+    pub force: Ends,
     /// This run has been active; an end before that is a start that failed.
     pub came_up: bool,
     /// The unit left `active` before its main process ended: it was stopped, and did not end by itself.
     pub stopped_first: bool,
+}
+
+/// Exit codes and signals, as SuccessExitStatus= and its like name them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// Exit codes.
+    pub codes: Vec<u8>,
+    /// Signals, whether with a core or without.
+    pub signals: Vec<u8>,
+}
+
+impl Ends {
+    /// Whether this end is one of them.
+    pub fn have(&self, cause: Cause) -> bool {
+        match cause {
+            Cause::Code(code) => self.codes.contains(&code),
+            Cause::Signal { signal, .. } => self.signals.contains(&signal),
+        }
+    }
 }
 
 /// LoadState.

@@ -38,13 +38,10 @@ pub(super) fn class(unit: &UnitState, seen: Option<Cause>) -> Class {
     }
     match seen.or(unit.main_ended) {
         Some(Cause::Code(0)) => Class::Clean,
-        Some(Cause::Code(code)) if unit.success_codes.contains(&code) => Class::Clean,
+        Some(Cause::Signal { signal, core: false }) if CLEAN_SIGNALS.contains(&signal) => Class::Clean,
+        Some(Cause::Signal { core: true, .. }) => Class::UncleanSignal, // whatever SuccessExitStatus= says
+        Some(main) if unit.success.have(main) => Class::Clean,
         Some(Cause::Code(_)) => Class::UncleanCode,
-        Some(Cause::Signal { signal, core: false })
-            if CLEAN_SIGNALS.contains(&signal) || unit.success_signals.contains(&signal) =>
-        {
-            Class::Clean
-        }
         Some(Cause::Signal { .. }) => Class::UncleanSignal,
         None if unit.result == "success" => Class::Clean,
         None => Class::UncleanCode,
@@ -64,7 +61,36 @@ pub fn acts(on: RestartOn, class: Class) -> bool {
     }
 }
 
+/// What the unit itself says of this end of its main process, before any table: RestartPreventExitStatus= forbids a start, then
+/// RestartForceExitStatus= asks for one.
+pub(super) fn exception(unit: &UnitState, class: Class, seen: Option<Cause>) -> Option<Exception> {
+    let main = seen.or(unit.main_ended)?;
+    if unit.prevent.have(main) {
+        return Some(Exception::Prevented);
+    }
+    let done = unit.oneshot && class == Class::Clean;
+    (unit.force.have(main) && !done).then_some(Exception::Forced)
+}
+
+/// An end for which the unit says what is to be done, whatever `Restart=` or `restart.on` say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exception {
+    /// It is among RestartPreventExitStatus=.
+    Prevented,
+    /// It is among RestartForceExitStatus=.
+    Forced,
+}
+
+/// Whether this end is acted upon by these settings, systemd's or ours.
+pub(super) fn acts_on(on: RestartOn, class: Class, exception: Option<Exception>) -> bool {
+    match exception {
+        Some(Exception::Prevented) => false,
+        Some(Exception::Forced) => true,
+        None => acts(on, class),
+    }
+}
+
 /// Whether systemd will start the unit again by itself.
-pub(super) fn systemd_acts(unit: &UnitState, class: Class) -> bool {
-    unit.result != "start-limit-hit" && acts(unit.restart, class)
+pub(super) fn systemd_acts(unit: &UnitState, class: Class, exception: Option<Exception>) -> bool {
+    unit.result != "start-limit-hit" && acts_on(unit.restart, class, exception)
 }

@@ -2,7 +2,7 @@ use std::{collections::HashMap, time::Duration};
 
 use zbus::{Message, ObjectPath, Variant};
 
-use crate::model::{ActiveState, Cause, CgroupId, FileState, Incarnation, LoadState, RestartOn};
+use crate::model::{ActiveState, Cause, CgroupId, Ends, FileState, Incarnation, LoadState, RestartOn};
 
 /// What systemd says about a unit in one message: the part that changed, or everything. `None`: not said.
 ///
@@ -62,10 +62,12 @@ pub struct Said {
     pub triggered_by: Option<Vec<String>>,
     /// Type=oneshot.
     pub oneshot: Option<bool>,
-    /// SuccessExitStatus: exit codes.
-    pub success_codes: Option<Vec<u8>>,
-    /// SuccessExitStatus: signals.
-    pub success_signals: Option<Vec<u8>>,
+    /// SuccessExitStatus.
+    pub success: Option<Ends>,
+    /// RestartPreventExitStatus.
+    pub prevent: Option<Ends>,
+    /// RestartForceExitStatus.
+    pub force: Option<Ends>,
 }
 
 impl Said {
@@ -111,10 +113,9 @@ impl Said {
             "StartLimitIntervalUSec" => self.start_limit_interval = u64_of(value).map(Duration::from_micros),
             "TriggeredBy" => self.triggered_by = texts(value),
             "Type" => self.oneshot = text(value).map(|kind| kind == "oneshot"),
-            "SuccessExitStatus" => {
-                self.success_codes = numbers(value, 0);
-                self.success_signals = numbers(value, 1);
-            }
+            "SuccessExitStatus" => self.success = ends(value),
+            "RestartPreventExitStatus" => self.prevent = ends(value),
+            "RestartForceExitStatus" => self.force = ends(value),
             _ => {}
         }
     }
@@ -204,6 +205,10 @@ fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
 
 fn texts(value: &Variant<'_>) -> Option<Vec<String>> {
     elements(value).map(|items| items.filter_map(text).collect())
+}
+
+fn ends(value: &Variant<'_>) -> Option<Ends> {
+    Some(Ends { codes: numbers(value, 0)?, signals: numbers(value, 1)? })
 }
 
 /// The `field`th array of 32-bit numbers of a structure, those below 256.

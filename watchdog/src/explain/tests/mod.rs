@@ -8,7 +8,7 @@ use super::{Given, check};
 use crate::{
     engine::Settings,
     heartbeat::{self, Body, Target, Tls},
-    model::{ActiveState, Connect, FileState, LoadState, OnFailure, RestartOn, Service, UnitState},
+    model::{ActiveState, Connect, Ends, FileState, LoadState, OnFailure, RestartOn, Service, UnitState},
     policy::{self, Dependency, Gates, Guard, Host, Pulse},
     stream::{self, Sink},
     suspicion::{self, Watched},
@@ -85,8 +85,9 @@ fn state(unit: &str) -> UnitState {
         start_limit_interval: seconds(10),
         socket_activated: false,
         oneshot: false,
-        success_codes: Vec::new(),
-        success_signals: Vec::new(),
+        success: Ends::default(),
+        prevent: Ends::default(),
+        force: Ends::default(),
         came_up: true,
         stopped_first: false,
     }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     model::{ActiveState, Job, JobKind, JobStep, LoadState},
-    policy::cause::{self, Class},
+    policy::cause::{self, Class, Exception},
 };
 
 /// A unit may be on its way somewhere for this long beyond its own time-outs before someone is told.
@@ -196,8 +196,10 @@ impl Keeper {
         if self.exit.is_none() && unit.main_ended.is_none() && unit.main_pid.is_none() {
             self.exit = self.worker.take();
         }
-        let class = cause::class(unit, self.exit.as_ref().map(|(exit, _)| exit.cause));
-        let systemd_acts = cause::systemd_acts(unit, class);
+        let seen = self.exit.as_ref().map(|(exit, _)| exit.cause);
+        let class = cause::class(unit, seen);
+        let exception = cause::exception(unit, class, seen);
+        let systemd_acts = cause::systemd_acts(unit, class, exception);
         let told = words::ended(unit, class, self.exit.as_ref());
         let starts_by_socket = unit.socket_activated && class == Class::Clean;
         let (oneshot, owed) = (unit.oneshot, self.owed);
@@ -214,7 +216,10 @@ impl Keeper {
         };
         self.open(desk, desk.now);
         self.tries.sick(desk.now, &self.guard);
-        if on_its_way && (systemd_acts || cause_unknown) {
+        let acts = cause::acts_on(self.guard.on, class, exception);
+        // it may become a time-out on its way down, which is another row of the table
+        let sure = owed || (acts && cause::acts_on(self.guard.on, Class::Timeout, exception));
+        if on_its_way && (systemd_acts || cause_unknown || !sure) {
             self.ending(desk.now);
             return;
         }
@@ -239,14 +244,23 @@ impl Keeper {
             self.stand_down(desk, "it has done its work (Type=oneshot)".to_owned());
             return;
         }
-        if !cause::acts(self.guard.on, class) {
-            let on = words::restart_on(self.guard.on);
-            self.alert(desk, format!("{told}; restart.on = \"{on}\" does not act on that, so it stays down"));
-            self.stand_down(desk, format!("{told}; restart.on = \"{on}\""));
+        if !acts {
+            let on = match exception {
+                Some(Exception::Prevented) => "the unit's RestartPreventExitStatus=".to_owned(),
+                Some(Exception::Forced) | None => {
+                    format!("restart.on = \"{}\"", words::restart_on(self.guard.on))
+                }
+            };
+            self.alert(desk, format!("{told}; {on} does not act on that, so it stays down"));
+            self.stand_down(desk, format!("{told}; {on}"));
             return;
         }
+        let forced = match exception {
+            Some(Exception::Forced) => "; the unit's RestartForceExitStatus= asks for a start",
+            Some(Exception::Prevented) | None => "",
+        };
         self.quiet_beats();
-        self.decide(desk, Plan::Start, told);
+        self.decide(desk, Plan::Start, format!("{told}{forced}"));
     }
 
     /// Watchdog (or this service's configuration) is new: what is there is taken as it is.

@@ -11,6 +11,7 @@ mod jobs;
 mod loops;
 mod needs;
 mod random;
+mod table;
 mod waits;
 
 use std::{collections::VecDeque, fmt::Write as _, time::Duration};
@@ -362,8 +363,9 @@ fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
         start_limit_interval: Duration::from_secs(10),
         socket_activated: false,
         oneshot: false,
-        success_codes: vec![],
-        success_signals: vec![],
+        success: Ends::default(),
+        prevent: Ends::default(),
+        force: Ends::default(),
         came_up: true,
         stopped_first: false,
     };
@@ -375,6 +377,8 @@ fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
             Some(("restarts", n)) => unit.restarts = n.parse().unwrap(),
             Some(("job", id)) => unit.job = Some(PendingJob { id: id.parse().unwrap(), kind: None }),
             Some(("restart", "on-failure")) => unit.restart = RestartOn::OnFailure,
+            Some(("prevent", code)) => unit.prevent.codes.push(code.parse().unwrap()),
+            Some(("force", code)) => unit.force.codes.push(code.parse().unwrap()),
             Some(("main", code)) => unit.main_ended = Some(Cause::Code(code.parse().unwrap())),
             None if *word == "absent" => unit.load = LoadState::NotFound,
             None if *word == "disabled" => unit.file = FileState::Disabled,

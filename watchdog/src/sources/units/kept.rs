@@ -2,7 +2,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     model::{
-        ActiveState, CgroupId, FileState, Incarnation, LoadState, PendingJob, RestartOn, Unit, UnitState,
+        ActiveState, CgroupId, Ends, FileState, Incarnation, LoadState, PendingJob, RestartOn, Unit,
+        UnitState,
     },
     systemd::{self, Said},
 };
@@ -68,8 +69,9 @@ impl Kept {
             start_limit_interval: std::time::Duration::ZERO,
             socket_activated: false,
             oneshot: false,
-            success_codes: Vec::new(),
-            success_signals: Vec::new(),
+            success: Ends::default(),
+            prevent: Ends::default(),
+            force: Ends::default(),
             came_up: true,
             stopped_first: false,
         };
@@ -159,7 +161,8 @@ impl Kept {
     }
 
     fn may_restart(&self) -> bool {
-        self.state.restart != RestartOn::No && self.state.job.is_none()
+        let restarts = self.state.restart != RestartOn::No || self.state.force != Ends::default();
+        restarts && self.state.job.is_none()
     }
 
     /// Where a run whose cgroup is not known is likely to live, and the cgroup that was there before.
@@ -199,8 +202,9 @@ impl Kept {
         put(&mut state.start_limit_burst, said.start_limit_burst);
         put(&mut state.start_limit_interval, said.start_limit_interval);
         put(&mut state.oneshot, said.oneshot);
-        put(&mut state.success_codes, said.success_codes);
-        put(&mut state.success_signals, said.success_signals);
+        put(&mut state.success, said.success);
+        put(&mut state.prevent, said.prevent);
+        put(&mut state.force, said.force);
         put(&mut self.exec.code, said.exec_code);
         put(&mut self.exec.status, said.exec_status);
         put(&mut self.exec.exit, said.exec_exit);

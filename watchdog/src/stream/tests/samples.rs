@@ -6,10 +6,10 @@ use expect_test::Expect;
 
 use crate::{
     model::{
-        ActiveState, Answer, Cause, CgroupId, Decision, End, Exit, Fact, FileState, Incarnation, IncidentEnd,
-        IncidentId, JobKind, Known, LoadState, Mono, OrderId, Outcome, PendingJob, Phase, Port, RestartOn,
-        Result, Saw, Sender, Service, Sign, SignalSent, Source, Stall, Step, Story, Tell, Unit, UnitState,
-        Verdict,
+        ActiveState, Answer, Cause, CgroupId, Decision, End, Ends, Exit, Fact, FileState, Incarnation,
+        IncidentEnd, IncidentId, JobKind, Known, LoadState, Mono, OrderId, Outcome, PendingJob, Phase, Port,
+        RestartOn, Result, Saw, Sender, Service, Sign, SignalSent, Source, Stall, Step, Story, Tell, Unit,
+        UnitState, Verdict,
     },
     stream::{Line, Record, read, sentence},
 };
@@ -87,8 +87,9 @@ pub(super) fn state() -> UnitState {
         start_limit_interval: Duration::from_secs(10),
         socket_activated: false,
         oneshot: false,
-        success_codes: vec![],
-        success_signals: vec![],
+        success: Ends::default(),
+        prevent: Ends::default(),
+        force: Ends::default(),
         came_up: true,
         stopped_first: false,
     }

@@ -268,8 +268,9 @@ fn unit(name: &str, words: &[&str]) -> UnitState {
         start_limit_interval: Duration::ZERO,
         socket_activated: false,
         oneshot: false,
-        success_codes: vec![],
-        success_signals: vec![],
+        success: Ends::default(),
+        prevent: Ends::default(),
+        force: Ends::default(),
         came_up: true,
         stopped_first: false,
     };
