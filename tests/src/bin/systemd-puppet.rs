@@ -100,7 +100,7 @@ impl Puppet {
     async fn run(&self, limit: Duration, argv: &[&str]) -> Result<Value> {
         let connection = self.units.link().connection("a program").await?;
         let argv: Vec<String> = argv.iter().map(ToString::to_string).collect();
-        Ok(match systemd::run_transient(&connection, &argv, None, limit).await {
+        Ok(match systemd::run_transient(&connection, &argv, None, None, limit).await {
             Ok(Ran::Ended(cause)) => json!(cause),
             Ok(Ran::Late) => json!("late"),
             Err(error) => json!(error.to_string()),

@@ -64,11 +64,10 @@ pub(super) const TABLES: [(&str, &[&str]); 11] = [
 ];
 
 /// Keys that are read and checked, and not acted upon by this version; and what that means.
-pub(super) const CHECKED_ONLY: [(&str, &str); 7] = [
+pub(super) const CHECKED_ONLY: [(&str, &str); 6] = [
     ("watchdog.state_directory", "budgets and pauses are not kept over a restart of watchdog"),
     ("watchdog.control_socket", "nothing listens there"),
     ("service.*.group", "services of one group have nothing in common yet"),
-    ("service.*.preflight", "a broken configuration of the service is not noticed before a restart"),
     ("service.*.stale_pid_file", "a stale PID file is left alone"),
     ("service.*.log", "this log is not read"),
     (

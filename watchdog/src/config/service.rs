@@ -20,8 +20,6 @@ use crate::{
 /// What is read and checked for one service, and not acted upon by this version.
 #[derive(Clone, Debug)]
 pub struct Later {
-    /// `preflight`: a program and its arguments.
-    pub preflight: Option<Vec<String>>,
     /// `stale_pid_file`.
     pub stale_pid_file: StalePidFile,
     /// `stall.status_5xx`.
@@ -121,8 +119,8 @@ pub(super) fn read(
     let depends_on =
         service.list("depends_on", "services or units", |text| Ok(text.to_owned())).unwrap_or_default();
     let stale = [("keep", StalePidFile::Keep), ("remove", StalePidFile::Remove)];
+    let preflight = service.argv("preflight");
     let later = Later {
-        preflight: service.argv("preflight"),
         stale_pid_file: service.word("stale_pid_file", &stale).unwrap_or(StalePidFile::Keep),
         status_5xx,
         log: service.table("log").and_then(|table| log(&table)),
@@ -132,6 +130,7 @@ pub(super) fn read(
         group,
         depends_on: Vec::new(), // known when every service is
         only_if_enabled,
+        preflight,
         heartbeats: pulses,
         on: rules.on,
         stop_timeout: rules.stop_timeout,

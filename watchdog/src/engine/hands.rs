@@ -45,6 +45,7 @@ pub(super) struct Hands {
     /// The ports that each service's heartbeats ask.
     asked: BTreeMap<Service, BTreeSet<u16>>,
     gates: Gates,
+    preflights: BTreeMap<Service, Vec<String>>,
     /// A look at disks that does not come back is not followed by others.
     pressing: Arc<AtomicUsize>,
     pub(super) tables: Tables,
@@ -66,6 +67,7 @@ impl Hands {
             units: edges.units,
             actuator,
             gates: settings.policy.host.gates.clone(),
+            preflights: preflights(settings),
             pressing: Arc::default(),
             tables: Tables::new(edges.sockets, results.clone()),
             states: BTreeMap::new(),
@@ -76,6 +78,7 @@ impl Hands {
     pub(super) fn replace(&mut self, settings: &Settings, hearts: BTreeMap<Service, Vec<Arc<Heart>>>) {
         self.asked = asked(settings);
         self.gates = settings.policy.host.gates.clone();
+        self.preflights = preflights(settings);
         self.hearts = hearts;
     }
 
@@ -151,6 +154,16 @@ impl Hands {
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }
+            Question::Preflight => {
+                let (link, argv) = (self.units.link(), self.preflights.get(&look.service).cloned());
+                tokio::spawn(async move {
+                    let known = match argv {
+                        Some(argv) => Known::Preflight(look::preflight(&link, &argv).await),
+                        None => Known::Nothing { why: "it has no preflight any more".into() },
+                    };
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
             Question::Pressure => {
                 let unit = self.states.get(&look.unit).cloned();
                 let (gates, pressing) = (self.gates.clone(), self.pressing.clone());
@@ -179,6 +192,11 @@ impl Hands {
         // against an empty table: all that are up, for the new one is not there yet
         self.tables.read(Owners { paths: suspicions.without_port(&[]), units });
     }
+}
+
+fn preflights(settings: &Settings) -> BTreeMap<Service, Vec<String>> {
+    let services = settings.policy.services.iter();
+    services.filter_map(|(service, guard)| Some((service.clone(), guard.preflight.clone()?))).collect()
 }
 
 /// The ports that each service's heartbeats ask.
@@ -246,7 +264,9 @@ async fn run(link: Link, program: Program) -> Ran {
         Ok(connection) => connection,
         Err(fault) => return Ran::NotRun(fault.to_string()),
     };
-    match systemd::run_transient(&connection, &program.argv, program.user.as_deref(), program.timeout).await {
+    match systemd::run_transient(&connection, &program.argv, program.user.as_deref(), None, program.timeout)
+        .await
+    {
         Ok(systemd::Ran::Ended(cause)) => Ran::Ended(cause),
         Ok(systemd::Ran::Late) => Ran::Late,
         Err(fault) => Ran::NotRun(fault.to_string()),

@@ -7,10 +7,12 @@
 mod disks;
 mod holders;
 mod own;
+mod preflight;
 mod pressure;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
 pub use holders::{Sought, beside, holders};
+pub use preflight::preflight;
 pub use pressure::pressure;

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use command::{Command, Pause};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
-pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Question, Result};
+pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Preflight, Question, Result};
 pub use pressure::{Averages, Disk, Pressed, Pressure, Tasks};
 pub use sign::{
     Exit, Job, JobResult, JobStep, Listener, Loss, Place, Saw, Sender, Sign, SignalSent, Source, Stall,

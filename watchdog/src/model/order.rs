@@ -142,6 +142,8 @@ pub enum Question {
     Holders,
     /// What the host is short of, and the unit's own part in it.
     Pressure,
+    /// Whether the service's own check of its configuration passes.
+    Preflight,
 }
 
 /// The answer to a [`Look`].
@@ -168,10 +170,32 @@ pub enum Known {
     Holders(Vec<Holder>),
     /// What the host is short of.
     Pressure(Box<Pressure>),
+    /// What the service's own check of its configuration said.
+    Preflight(Preflight),
     /// The heartbeats of the service connect to listeners of these services. Told without being asked.
     Fronts(BTreeSet<Service>),
     /// It could not be looked up.
     Nothing {
+        /// Why.
+        why: String,
+    },
+}
+
+/// How a service's own check of its configuration ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preflight {
+    /// With exit code 0.
+    Passed,
+    /// Otherwise.
+    Failed {
+        /// With which code or signal.
+        how: String,
+        /// The first lines of what it printed.
+        output: Vec<String>,
+    },
+    /// It could not be run, or not to its end: nothing is known.
+    NotRun {
         /// Why.
         why: String,
     },

@@ -95,6 +95,16 @@ pub enum Hold {
         /// With the figures, for people.
         why: String,
     },
+    /// The service's own check of its configuration fails: what is stopped now could not be started.
+    Preflight {
+        /// What it says, for people.
+        why: String,
+    },
+    /// systemd would refuse the start.
+    Unstartable {
+        /// Why, for people.
+        why: String,
+    },
     /// systemd's own Restart= acts first.
     Systemd,
     /// Its unit is another service's too, under an alias; that one keeps it.

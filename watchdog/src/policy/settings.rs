@@ -99,6 +99,8 @@ pub struct Guard {
     pub depends_on: Vec<Dependency>,
     /// `only_if_enabled`.
     pub only_if_enabled: bool,
+    /// `preflight`.
+    pub preflight: Option<Vec<String>>,
     /// Its heartbeats, in order.
     pub heartbeats: Vec<Pulse>,
     /// `restart.on`.

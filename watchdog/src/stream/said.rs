@@ -78,7 +78,11 @@ impl Said {
             },
             Said::Fact(fact) => match &fact.known {
                 Known::Unit(state) => Some(&state.unit),
-                Known::Holders(_) | Known::Pressure(_) | Known::Fronts(_) | Known::Nothing { .. } => None,
+                Known::Holders(_)
+                | Known::Pressure(_)
+                | Known::Preflight(_)
+                | Known::Fronts(_)
+                | Known::Nothing { .. } => None,
             },
             Said::Decision(tell) => Some(&tell.unit),
             Said::Action(act) => Some(&act.unit),
@@ -111,7 +115,11 @@ impl Said {
             },
             Said::Fact(fact) => match &fact.known {
                 Known::Unit(state) => state.incarnation,
-                Known::Holders(_) | Known::Pressure(_) | Known::Fronts(_) | Known::Nothing { .. } => None,
+                Known::Holders(_)
+                | Known::Pressure(_)
+                | Known::Preflight(_)
+                | Known::Fronts(_)
+                | Known::Nothing { .. } => None,
             },
             Said::Decision(tell) => tell.incarnation,
             Said::Action(act) => act.incarnation,

@@ -5,8 +5,8 @@ use std::{fmt::Write, time::Duration};
 use super::{Record, Said};
 use crate::model::{
     Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
-    Listener, Mono, Outcome, Place, Pressure, Result, Saw, Sender, Service, Sign, SignalSent, Source, Stall,
-    Story, Tell, UnitState, Verdict, Why,
+    Listener, Mono, Outcome, Place, Preflight, Pressure, Result, Saw, Sender, Service, Sign, SignalSent,
+    Source, Stall, Story, Tell, UnitState, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -158,6 +158,11 @@ fn fact_said(fact: &Fact) -> String {
             })
             .collect::<Vec<_>>()
             .join("; "),
+        Known::Preflight(Preflight::Passed) => "its preflight passed".into(),
+        Known::Preflight(Preflight::Failed { how, output }) => {
+            format!("its preflight {how}: {}", output.join(" / "))
+        }
+        Known::Preflight(Preflight::NotRun { why }) => format!("its preflight was not run: {why}"),
         Known::Pressure(pressure) => pressed(pressure),
         Known::Fronts(fronts) if fronts.is_empty() => "no service stands in front of it".into(),
         Known::Fronts(fronts) => {
@@ -255,6 +260,8 @@ fn held(hold: &Hold) -> String {
         Hold::ForeignJob { job } => format!("job {job} of somebody else is on the unit"),
         Hold::PortHeld { by } => format!("its port is held by {by}"),
         Hold::Gate { gate: _, why } => format!("a restart would not help, {why}"),
+        Hold::Preflight { why } => format!("its configuration is invalid, {why}"),
+        Hold::Unstartable { why } => format!("systemd would not start it again, {why}"),
         Hold::Systemd => "systemd's own Restart= acts first".into(),
         Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "paused by an operator".into(),

@@ -1,4 +1,5 @@
 use std::{
+    path::Path,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -26,7 +27,8 @@ const LAST_OF_SYSTEMD: u8 = 245;
 const LEEWAY: Duration = Duration::from_secs(1);
 
 /// Runs a program as a transient unit of systemd, in a cgroup of its own and outside of watchdog's sandbox, for at most
-/// `timeout`. `argv` begins with an absolute path; no shell is involved. Its output goes to the journal.
+/// `timeout`. `argv` begins with an absolute path; no shell is involved. Its output goes to a file where one is given, else to
+/// the journal.
 ///
 /// # Errors
 /// [`Error::CannotRun`] when the program was never reached, and all errors of a call.
@@ -34,12 +36,13 @@ pub async fn run_transient(
     connection: &Connection,
     argv: &[String],
     user: Option<&str>,
+    output: Option<&Path>,
     timeout: Duration,
 ) -> Result<Ran, Error> {
     let unit = next_unit();
     let deadline = Instant::now() + timeout;
     let mut run = Run { unit: &unit, argv, messages: MessageStream::from(&connection.bus), start: 0 };
-    run.start = connection.start_transient(&unit, argv, user, timeout + LEEWAY).await?;
+    run.start = connection.start_transient(&unit, argv, user, output, timeout + LEEWAY).await?;
     match timeout_at(deadline, run.watch(connection)).await {
         Ok(ran) => ran,
         Err(_) => {
@@ -120,6 +123,7 @@ impl Connection {
         unit: &Unit,
         argv: &[String],
         user: Option<&str>,
+        output: Option<&Path>,
         limit: Duration,
     ) -> Result<u32, Error> {
         let program = argv.first().map(String::as_str).unwrap_or_default();
@@ -136,6 +140,8 @@ impl Connection {
             ("TimeoutStartUSec", Variant::from(limit)),
             ("TimeoutStopUSec", Variant::from(1_000_000_u64)),
         ];
+        let output = output.and_then(Path::to_str);
+        properties.extend(output.map(|path| ("StandardOutputFileToAppend", Variant::from(path)))); // errors follow it
         properties.extend(user.map(|user| ("User", Variant::from(user))));
         let none: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
         let body = (unit.as_str(), calls::FAIL, properties, none);

@@ -49,6 +49,7 @@ fn guard(unit: &str) -> Guard {
         group: None,
         depends_on: Vec::new(),
         only_if_enabled: true,
+        preflight: None,
         heartbeats: Vec::new(),
         on: RestartOn::OnFailure,
         stop_timeout: None,

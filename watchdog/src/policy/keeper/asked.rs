@@ -99,7 +99,8 @@ impl Keeper {
             self.open(desk, desk.now);
         }
         self.step(desk.now, format!("recovered: {why}"));
-        (self.in_vain, self.gated) = (false, None);
+        (self.in_vain, self.gated, self.unfit) = (false, None, None);
+        self.listener_lost = false;
         self.stage = Stage::Up;
         self.quiet_beats();
         self.tries.healthy(desk.now, &self.guard, proven);

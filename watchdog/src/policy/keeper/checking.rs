@@ -14,6 +14,9 @@ use crate::model::{Holder, Known, Mono, OrderId, Question};
 /// What the kernel tells is known in microseconds, and what must be measured in a fifth of a second.
 const QUICK: Duration = Duration::from_millis(500);
 
+/// A program that is run says yes or no within ten seconds, or is ended.
+const PROGRAM: Duration = Duration::from_secs(15);
+
 /// Looks on their way, and what has come back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checking {
@@ -36,6 +39,7 @@ impl Checking {
 struct Found {
     port_held: Option<String>,
     gate: Option<Hold>,
+    unfit: Option<Hold>,
 }
 
 impl Keeper {
@@ -53,8 +57,11 @@ impl Keeper {
         let mut questions = Vec::new();
         // with socket activation its ports are held by systemd, for it
         let by_socket = self.unit.as_ref().is_some_and(|unit| unit.socket_activated);
-        if plan == Plan::Start && !by_socket {
+        if (plan == Plan::Start || self.listener_lost) && !by_socket {
             questions.push(Question::Holders);
+        }
+        if plan == Plan::Restart && self.guard.preflight.is_some() {
+            questions.push(Question::Preflight);
         }
         if desk.host.gates.any() {
             questions.push(Question::Pressure);
@@ -75,6 +82,12 @@ impl Keeper {
                 let gate = self.gate(desk, plan, pressure);
                 if let Stage::Checking(checking) = &mut self.stage {
                     checking.found.gate = gate;
+                }
+            }
+            Known::Preflight(preflight) => {
+                let unfit = self.preflight(desk, preflight);
+                if let Stage::Checking(checking) = &mut self.stage {
+                    checking.found.unfit = unfit;
                 }
             }
             Known::Unit(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
@@ -107,7 +120,7 @@ impl Keeper {
             return;
         }
         let (plan, rule) = (checking.plan, checking.rule.clone());
-        let Found { port_held, gate } = std::mem::take(&mut checking.found);
+        let Found { port_held, gate, unfit } = std::mem::take(&mut checking.found);
         if let Some(by) = port_held {
             let until = desk.now + ASK_AGAIN;
             self.hold_for(desk, plan, rule, Hold::PortHeld { by }, until);
@@ -116,6 +129,10 @@ impl Keeper {
         if let Some(hold) = gate {
             let until = self.gate_until(desk, desk.now + ASK_AGAIN);
             self.hold_for(desk, plan, rule, hold, until);
+            return;
+        }
+        if let Some(hold) = unfit {
+            self.hold_for(desk, plan, rule, hold, desk.now + ASK_AGAIN);
             return;
         }
         self.act_or_hold(desk, plan, rule);
@@ -140,5 +157,6 @@ impl Keeper {
 fn patience(question: Question) -> Duration {
     match question {
         Question::Unit | Question::Holders | Question::Pressure => QUICK,
+        Question::Preflight => PROGRAM,
     }
 }

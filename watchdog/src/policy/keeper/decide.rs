@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, words};
+use super::{
+    Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, unfit::cannot_start, words,
+};
 use crate::{
     model::{Action, Decision, FileState, IncidentEnd, LoadState, Mono, Question},
     policy::tries::Room,
@@ -55,7 +57,7 @@ impl Keeper {
         self.quiet_beats();
         self.owed = true;
         (self.port_held_by, self.abandoned, self.last_stop, self.unsure) = (None, None, None, None);
-        (self.waived, self.gated) = (false, None);
+        (self.waived, self.gated, self.unfit) = (false, None, None);
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
 
@@ -83,7 +85,7 @@ impl Keeper {
             | Stage::Acting(_)
             | Stage::Proving { .. } => false,
         };
-        let again = again || self.is_gated_still(&holding.hold);
+        let again = again || self.is_gated_still(&holding.hold) || self.is_unfit_still(&holding.hold);
         if !again {
             self.step(desk.now, format!("held: {}", words::hold(&holding.hold)));
             let incident = self.incident.as_ref().map(|incident| incident.id);
@@ -157,11 +159,16 @@ impl Keeper {
             return;
         }
         let worth_telling = match &holding.hold {
-            Hold::HostBudget | Hold::Concurrency | Hold::Dependency { .. } | Hold::ForeignJob { .. } => true,
+            Hold::HostBudget
+            | Hold::Concurrency
+            | Hold::Dependency { .. }
+            | Hold::ForeignJob { .. }
+            | Hold::Unstartable { .. } => true,
             Hold::Backoff
             | Hold::Quarantine
             | Hold::PortHeld { .. }
             | Hold::Gate { .. }
+            | Hold::Preflight { .. }
             | Hold::Systemd
             | Hold::Twin { .. }
             | Hold::Pause
@@ -209,12 +216,14 @@ impl Keeper {
                 | Hold::Twin { .. }
                 | Hold::Pause
                 | Hold::Disabled
+                | Hold::Unstartable { .. }
                 | Hold::Observe => true,
                 Hold::Backoff
                 | Hold::Quarantine
                 | Hold::HostBudget
                 | Hold::PortHeld { .. }
                 | Hold::Gate { .. }
+                | Hold::Preflight { .. }
                 | Hold::Systemd => false,
             },
             Stage::New
@@ -254,6 +263,9 @@ impl Keeper {
                 || matches!(unit.file, FileState::Disabled | FileState::Masked);
             if self.guard.only_if_enabled && off {
                 return Some((Hold::Disabled, later));
+            }
+            if let Some(why) = cannot_start(unit.load).filter(|_| plan == Plan::Restart) {
+                return Some((Hold::Unstartable { why: why.to_owned() }, later));
             }
         }
         if let Some(hold) = self.held_by_unit() {

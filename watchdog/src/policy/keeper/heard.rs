@@ -16,6 +16,7 @@ impl Keeper {
             | Why::ListenerLost(_)
             | Why::Loss => {
                 self.remember_worker(&suspicion.why);
+                self.listener_lost |= matches!(suspicion.why, Why::ListenerLost(_));
                 match &self.stage {
                     Stage::Up if self.has_heartbeat() => {
                         self.open(desk, suspicion.at);
@@ -80,7 +81,9 @@ impl Keeper {
                 }
                 self.unit(desk, *state);
             }
-            Known::Holders(_) | Known::Pressure(_) => self.checked(desk, fact.order, &fact.known),
+            Known::Holders(_) | Known::Pressure(_) | Known::Preflight(_) => {
+                self.checked(desk, fact.order, &fact.known)
+            }
             Known::Fronts(fronts) => self.fronts = fronts,
             Known::Nothing { ref why } => {
                 self.step(desk.now, format!("cannot look it up: {why}"));

@@ -86,7 +86,8 @@ impl Keeper {
         self.quiet_beats();
         self.stage = Stage::Down;
         (self.owed, self.other_hand, self.unheard, self.unsure) = (false, false, None, None);
-        (self.gap, self.in_vain, self.worker, self.gated) = (false, false, None, None);
+        (self.gap, self.in_vain, self.worker) = (false, false, None);
+        (self.gated, self.unfit, self.listener_lost) = (None, None, false);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);

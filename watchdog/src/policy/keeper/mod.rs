@@ -13,6 +13,7 @@ mod heard;
 mod judge;
 mod needs;
 mod telling;
+mod unfit;
 mod words;
 
 use std::{
@@ -23,7 +24,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::brief::Brief;
-use self::{acting::Acting, back::Unsure, checking::Checking, gated::Gated};
+use self::{acting::Acting, back::Unsure, checking::Checking, gated::Gated, unfit::Unfit};
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
@@ -117,6 +118,10 @@ pub(super) struct Keeper {
     port_held_by: Option<String>,
     /// What the host is short of, while that holds this service.
     gated: Option<Gated>,
+    /// What keeps it from being started again, while that holds its restart.
+    unfit: Option<Unfit>,
+    /// Its last listener was lost: another may have its port by now.
+    listener_lost: bool,
     /// What was warned of already, by heartbeat.
     warned: BTreeMap<usize, Vec<Warning>>,
 }
@@ -203,6 +208,8 @@ impl Keeper {
             twin: None,
             port_held_by: None,
             gated: None,
+            unfit: None,
+            listener_lost: false,
             warned: BTreeMap::new(),
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::{
     model::{
-        Action, ActiveState, Answer, Cause, Exit, Hold, Holder, JobResult, Outcome, Question, RestartOn,
-        Result, Sender, SignalSent, UnitState, Why,
+        Action, ActiveState, Answer, Cause, Exit, Hold, Holder, JobResult, Outcome, Preflight, Question,
+        RestartOn, Result, Sender, SignalSent, UnitState, Why,
     },
     policy::cause::Class,
 };
@@ -107,6 +107,10 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::ForeignJob { job } => format!("job {job}, which is not ours, is on the unit"),
         Hold::PortHeld { by } => by.clone(),
         Hold::Gate { why, .. } => format!("a restart would not help: {why}"),
+        Hold::Preflight { why } => {
+            format!("a living instance is not stopped for an invalid configuration: {why}")
+        }
+        Hold::Unstartable { why } => format!("systemd would not start it again: {why}"),
         Hold::Systemd => "systemd's own Restart= acts first".to_owned(),
         Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "an operator's pause".to_owned(),
@@ -120,7 +124,17 @@ pub(super) fn question(question: Question) -> &'static str {
     match question {
         Question::Unit => "the unit's state",
         Question::Holders => "who holds its ports",
+        Question::Preflight => "whether its configuration is valid",
         Question::Pressure => "what the host is short of",
+    }
+}
+
+pub(super) fn preflight(preflight: &Preflight) -> String {
+    match preflight {
+        Preflight::Passed => "its preflight passed".to_owned(),
+        Preflight::Failed { how, output } if output.is_empty() => format!("its preflight {how}"),
+        Preflight::Failed { how, output } => format!("its preflight {how}: {}", output.join(" / ")),
+        Preflight::NotRun { why } => format!("its preflight was not run: {why}"),
     }
 }
 

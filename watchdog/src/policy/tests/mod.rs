@@ -10,6 +10,7 @@ mod holds;
 mod jobs;
 mod loops;
 mod needs;
+mod preflight;
 mod random;
 mod table;
 mod waits;
@@ -69,6 +70,7 @@ fn guard(unit: &str) -> Guard {
         group: None,
         depends_on: vec![],
         only_if_enabled: true,
+        preflight: None,
         heartbeats: vec![Pulse {
             timeout: Duration::from_secs(3),
             failures: 2,
@@ -165,6 +167,10 @@ impl World {
                 let at = self.now;
                 self.put(Input::Suspicion(Suspicion { service: name, at, why: Why::AcceptStall(stall) }));
             }
+            ["listener_lost"] => {
+                let (at, why) = (self.now, Why::ListenerLost(Port(80)));
+                self.put(Input::Suspicion(Suspicion { service: name, at, why }));
+            }
             ["worker", "signal", signal] => {
                 let cause = Cause::Signal { signal: signal.parse().unwrap(), core: false };
                 let exit = Exit { cgroup: CgroupId(1), pid: 11, cause, comm: "web".into(), more: 0 };
@@ -198,6 +204,16 @@ impl World {
             }
             ["nobody", "holds"] => self.fact(&name, Known::Holders(vec![])),
             ["pressed", figures @ ..] => self.fact(&name, Known::Pressure(Box::new(pressure(figures)))),
+            ["preflight", "passed"] => self.fact(&name, Known::Preflight(Preflight::Passed)),
+            ["preflight", "late"] => {
+                let why = "it did not end within 10s".into();
+                self.fact(&name, Known::Preflight(Preflight::NotRun { why }));
+            }
+            ["preflight", "failed"] => {
+                let output = vec!["[emerg] unknown directive".into()];
+                let failed = Preflight::Failed { how: "ended with code 1".into(), output };
+                self.fact(&name, Known::Preflight(failed));
+            }
             ["held"] => self.fact(
                 &name,
                 Known::Holders(vec![Holder {
@@ -290,6 +306,7 @@ impl World {
                 && match &known {
                     Known::Unit(_) => look.question == Question::Unit,
                     Known::Holders(_) => look.question == Question::Holders,
+                    Known::Preflight(_) => look.question == Question::Preflight,
                     Known::Pressure(_) => look.question == Question::Pressure,
                     Known::Fronts(_) => false, // told without being asked
                     Known::Nothing { .. } => true,
@@ -381,6 +398,7 @@ fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
             Some(("force", code)) => unit.force.codes.push(code.parse().unwrap()),
             Some(("main", code)) => unit.main_ended = Some(Cause::Code(code.parse().unwrap())),
             None if *word == "absent" => unit.load = LoadState::NotFound,
+            None if *word == "masked" => unit.load = LoadState::Masked,
             None if *word == "disabled" => unit.file = FileState::Disabled,
             None if *word == "no_main" => unit.main_pid = None,
             None if *word == "never_up" => unit.came_up = false,

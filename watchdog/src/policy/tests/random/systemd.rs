@@ -205,6 +205,7 @@ impl Systemd {
             _ if lost => Known::Nothing { why: "gone".into() },
             Question::Unit => Known::Unit(Box::new(self.state(at))),
             Question::Holders => Known::Holders(vec![]),
+            Question::Preflight => Known::Preflight(Preflight::Passed),
             Question::Pressure => Known::Pressure(Box::default()),
         };
         let fact = Input::Fact(Fact { order: look.id, service: look.service, at: now, known });
@@ -214,7 +215,9 @@ impl Systemd {
                 self.signs.push_back(fact);
                 self.sent += 1;
             }
-            Question::Holders | Question::Pressure => self.results.push((self.sent, fact)),
+            Question::Holders | Question::Pressure | Question::Preflight => {
+                self.results.push((self.sent, fact))
+            }
         }
     }
 
