@@ -5,6 +5,7 @@
 //! names of the stories hold.
 #![allow(clippy::print_stdout, reason = "it reports there")]
 
+mod b15_memory;
 mod b15_no_pids;
 mod g14_oom;
 mod stage;
@@ -27,6 +28,7 @@ macro_rules! stories {
 }
 
 const STORIES: &[(&str, Story)] = stories![
+    b15_memory::b15_the_kernel_kills_others_first,
     b15_no_pids::b15_where_watchdog_may_not_fork_a_restart_still_works,
     b15_no_pids::b15_with_no_pids_left_beside_watchdog_a_restart_still_works,
     g14_oom::g14_an_oom_kill_is_a_class_of_its_own,
