@@ -56,7 +56,8 @@ pub fn is_dead(event: &Event, service: &str) -> bool {
 /// An order to restart or start this service's unit, carried out.
 pub fn is_restart(event: &Event, service: &str) -> bool {
     let action = event.data("action");
-    event.is("action", service) && (action["restart"].is_object() || action["start"].is_object())
+    let ways = ["restart", "start", "start_afresh"];
+    event.is("action", service) && ways.iter().any(|way| action[way].is_object())
 }
 
 /// Every order to restart or start this service's unit so far.

@@ -39,6 +39,7 @@ mod d5_plain_kill;
 mod d9_success;
 mod e10_lock;
 mod e2_identity;
+mod e3_stale_pid_file;
 mod f11_preflight;
 mod f14_replay;
 mod f16_races;

@@ -1,4 +1,5 @@
-//! A server that fails on demand: `victim [ADDRESS:]PORT`, `victim shared PORT` (SO_REUSEPORT), or `victim orphan PORT PIDFILE`.
+//! A server that fails on demand: `victim [ADDRESS:]PORT`, `victim shared PORT` (SO_REUSEPORT), `victim orphan PORT PIDFILE`, or
+//! `victim once PORT PIDFILE`.
 //!
 //! It answers `It works!`, and obeys requests for its own harm, which a new process has forgotten:
 //! `/exit/N` ends with that code, `/abort` by SIGABRT, `/eat/N` takes so many MiB of memory, `/close` closes the listener and
@@ -6,19 +7,23 @@
 //! `well` · `silent` (reads, never answers) · `trickle` (one byte a second) · `wrong` ("It works.") · a number (that status) ·
 //! `deaf` (accepts no more) · `warm-up=SECONDS` (503 for that long after the start).
 //!
-//! `orphan` leaves the server to a parent that never reaps it, as a forking daemon with a PID file.
+//! `orphan` leaves the server to a parent that never reaps it, as a forking daemon with a PID file. `once` refuses to
+//! start (exit code 1) while the PID in its file lives, whoever that is, and leaves the file behind.
 
 use std::{
     env, fs,
     io::{self, BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    process::{Command, ExitCode, abort, exit},
+    process::{self, Command, ExitCode, abort, exit},
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
+use rustix::{
+    net::{AddressFamily, SocketType, bind, listen, socket, sockopt},
+    process::{Pid, test_kill_process},
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -27,8 +32,22 @@ fn main() -> ExitCode {
         [port] => serve(port, |address| TcpListener::bind(address)),
         ["shared", port] => serve(port, shared),
         ["orphan", port, pid_file] => start_orphan(port, pid_file),
+        ["once", port, pid_file] => once(port, pid_file),
         ["heartless", port, pid_file] => never_reap(port, pid_file),
         _ => ExitCode::from(64),
+    }
+}
+
+/// Takes whoever has the PID in its file for itself, as httpd does.
+fn once(port: &str, pid_file: &str) -> ExitCode {
+    let named = fs::read_to_string(pid_file).ok().and_then(|text| Pid::from_raw(text.trim().parse().ok()?));
+    if named.is_some_and(|pid| test_kill_process(pid).is_ok()) {
+        eprintln!("(pid {named:?}) already running");
+        return ExitCode::FAILURE;
+    }
+    match fs::write(pid_file, format!("{}\n", process::id())) {
+        Ok(()) => serve(port, |address| TcpListener::bind(address)),
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Invariant: an order can only hit the incarnation that it is meant for. A restart is one job of systemd, in mode `fail`,
 //! which gives way to every job of others; a kill goes through the directory of the incarnation's own cgroup, opened when
-//! it was learnt, and fails harmlessly once that is gone. Orders run side by side, each with a deadline.
+//! it was learnt, and fails harmlessly once that is gone. A PID file is removed only as the very file that was proved to be
+//! stale; whoever gives the order to start afresh looks again and removes it first. Orders run side by side, each with a deadline.
 //! Deliberately absent: waiting for a job's end (the unit's signs tell it), and any decision.
 
 mod cgroups;
+mod pid_file;
 
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::{
     },
 };
 use cgroups::Cgroups;
+pub use pid_file::{Error as PidFileError, remove_pid_file};
 
 /// Carries out orders.
 #[derive(Debug)]
@@ -77,7 +80,7 @@ async fn carry_out(connection: &Connection, act: &Act) -> std::result::Result<Re
             clear(connection, unit, reset).await?;
             connection.try_restart(unit).await?
         }
-        Action::Start { reset } => {
+        Action::Start { reset } | Action::StartAfresh { reset, .. } => {
             clear(connection, unit, reset).await?;
             connection.start(unit).await?
         }

@@ -13,6 +13,7 @@ pub(super) const TABLES: [(&str, &[&str]); 11] = [
             "depends_on",
             "only_if_enabled",
             "preflight",
+            "pid_file",
             "stale_pid_file",
             "heartbeat",
             "stall",
@@ -64,11 +65,10 @@ pub(super) const TABLES: [(&str, &[&str]); 11] = [
 ];
 
 /// Keys that are read and checked, and not acted upon by this version; and what that means.
-pub(super) const CHECKED_ONLY: [(&str, &str); 6] = [
+pub(super) const CHECKED_ONLY: [(&str, &str); 5] = [
     ("watchdog.state_directory", "budgets and pauses are not kept over a restart of watchdog"),
     ("watchdog.control_socket", "nothing listens there"),
     ("service.*.group", "services of one group have nothing in common yet"),
-    ("service.*.stale_pid_file", "a stale PID file is left alone"),
     ("service.*.log", "this log is not read"),
     (
         "service.*.stall.status_5xx",

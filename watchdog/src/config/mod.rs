@@ -27,7 +27,7 @@ use std::{
 };
 
 pub use fault::{Danger, Fault, Faults, Told, Written, wants_colour};
-pub use service::{BadLine, Later, Log, StalePidFile};
+pub use service::{BadLine, Later, Log};
 
 use crate::{engine, heartbeat::Profiles, model::Service, policy, suspicion};
 use fault::{Place, Source};

@@ -13,28 +13,17 @@ use super::{
 use crate::{
     heartbeat::{self, Profiles},
     model::{Connect, OnFailure, RestartOn, Unit},
-    policy::Guard,
+    policy::{Guard, StalePidFile},
     suspicion::Watched,
 };
 
 /// What is read and checked for one service, and not acted upon by this version.
 #[derive(Clone, Debug)]
 pub struct Later {
-    /// `stale_pid_file`.
-    pub stale_pid_file: StalePidFile,
     /// `stall.status_5xx`.
     pub status_5xx: bool,
     /// `[service.NAME.log]`.
     pub log: Option<Log>,
-}
-
-/// What is done about a PID file that names another program's process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StalePidFile {
-    /// It is left alone.
-    Keep,
-    /// It is removed, on proof.
-    Remove,
 }
 
 /// `[service.NAME.log]`.
@@ -120,17 +109,17 @@ pub(super) fn read(
         service.list("depends_on", "services or units", |text| Ok(text.to_owned())).unwrap_or_default();
     let stale = [("keep", StalePidFile::Keep), ("remove", StalePidFile::Remove)];
     let preflight = service.argv("preflight");
-    let later = Later {
-        stale_pid_file: service.word("stale_pid_file", &stale).unwrap_or(StalePidFile::Keep),
-        status_5xx,
-        log: service.table("log").and_then(|table| log(&table)),
-    };
+    let stale_pid_file = service.word("stale_pid_file", &stale).unwrap_or(StalePidFile::Keep);
+    let pid_file = service.text("pid_file", values::path);
+    let later = Later { status_5xx, log: service.table("log").and_then(|table| log(&table)) };
     let guard = unit.clone().map(|unit| Guard {
         unit,
         group,
         depends_on: Vec::new(), // known when every service is
         only_if_enabled,
         preflight,
+        pid_file,
+        stale_pid_file,
         heartbeats: pulses,
         on: rules.on,
         stop_timeout: rules.stop_timeout,

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -16,11 +17,14 @@ use super::{
     tables::{self, Owners, Tables},
 };
 use crate::{
-    actuator::Actuator,
+    actuator::{self, Actuator},
     clock,
     heartbeat::{Heart, Profiles, Program, Ran},
-    look::{self, Sought},
-    model::{Act, Ask, Connect, Fact, Known, Look, OrderId, Place, Question, Service, Unit, UnitState},
+    look::{self, Lodging, Sought},
+    model::{
+        Act, Action, Ask, Connect, Fact, Known, Look, OrderId, Outcome, PidFile, PidStamp, Place, Question,
+        Result as Became, Service, Unit, UnitState,
+    },
     policy::Gates,
     sources::{sock_diag::SockDiag, units::Units},
     suspicion::Suspicions,
@@ -48,6 +52,10 @@ pub(super) struct Hands {
     preflights: BTreeMap<Service, Vec<String>>,
     /// A look at disks that does not come back is not followed by others.
     pressing: Arc<AtomicUsize>,
+    /// `pid_file` of each service that has one.
+    pid_files: BTreeMap<Service, PathBuf>,
+    /// What the main process of each unit was seen to run.
+    programs: BTreeMap<Unit, BTreeSet<PathBuf>>,
     pub(super) tables: Tables,
     /// The last word of systemd on each unit.
     states: BTreeMap<Unit, UnitState>,
@@ -64,6 +72,8 @@ impl Hands {
         Ok(Hands {
             hearts: hearts(settings)?,
             asked: asked(settings),
+            pid_files: pid_files(settings),
+            programs: BTreeMap::new(),
             units: edges.units,
             actuator,
             gates: settings.policy.host.gates.clone(),
@@ -79,6 +89,7 @@ impl Hands {
         self.asked = asked(settings);
         self.gates = settings.policy.host.gates.clone();
         self.preflights = preflights(settings);
+        self.pid_files = pid_files(settings);
         self.hearts = hearts;
     }
 
@@ -89,7 +100,27 @@ impl Hands {
 
     pub(super) fn learn(&mut self, state: &UnitState) {
         self.actuator.learn(state);
+        self.learn_program(state);
         self.states.insert(state.unit.clone(), state.clone());
+    }
+
+    /// Where systemd starts a script or a wrapper, another program serves in the end.
+    fn learn_program(&mut self, state: &UnitState) {
+        let before = self.states.get(&state.unit).and_then(|before| before.main_pid);
+        let new = state.main_pid.filter(|pid| state.active.is_up() && Some(*pid) != before);
+        if let Some(program) = new.and_then(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).ok()) {
+            self.programs.entry(state.unit.clone()).or_default().insert(program);
+        }
+    }
+
+    /// The PID file of a service, and by what its processes are known.
+    fn lodging(&self, service: &Service, unit: &Unit) -> Option<Lodging> {
+        let state = self.states.get(unit);
+        let own = state.and_then(|state| state.pid_file.as_ref());
+        let path = self.pid_files.get(service).or(own)?.clone();
+        let mut programs = self.programs.get(unit).cloned().unwrap_or_default();
+        programs.extend(state.and_then(|state| state.program.clone()));
+        Some(Lodging { path, unit: unit.as_str().to_owned(), programs })
     }
 
     /// Reads every unit again, as if each had been looked for.
@@ -123,10 +154,31 @@ impl Hands {
     }
 
     pub(super) fn act(&self, act: Act) {
+        let stale = match act.action {
+            Action::StartAfresh { stale, .. } => Some((stale, self.lodging(&act.service, &act.unit))),
+            Action::Restart { .. }
+            | Action::Start { .. }
+            | Action::Kill
+            | Action::Undo
+            | Action::Cancel { .. } => None,
+        };
+        let (order, service, incident) = (act.id, act.service.clone(), act.incident);
         let carried_out = self.actuator.carry_out(act);
         let results = self.results.clone();
         tokio::spawn(async move {
-            results.send(Event::Outcome(carried_out.await)).await.ok();
+            let requested = clock::now();
+            let removed = match stale {
+                Some((stale, lodging)) => removed(lodging, stale).await,
+                None => Ok(()),
+            };
+            let outcome = match removed {
+                Ok(()) => carried_out.await,
+                Err(text) => {
+                    let result = Became::Refused { error: PID_FILE_KEPT.into(), text };
+                    Outcome { order, service, incident, requested, at: clock::now(), result }
+                }
+            };
+            results.send(Event::Outcome(outcome)).await.ok();
         });
     }
 
@@ -182,6 +234,16 @@ impl Hands {
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }
+            Question::PidFile => {
+                let lodging = self.lodging(&look.service, &look.unit);
+                tokio::spawn(async move {
+                    let known = match pid_file(lodging).await {
+                        Ok(file) => Known::PidFile(file.map(Box::new)),
+                        Err(why) => Known::Nothing { why },
+                    };
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
         }
     }
 
@@ -208,6 +270,11 @@ fn asked(settings: &Settings) -> BTreeMap<Service, BTreeSet<u16>> {
     };
     let services = settings.suspicion.services.iter();
     services.map(|(service, it)| (service.clone(), it.connects.iter().filter_map(port).collect())).collect()
+}
+
+fn pid_files(settings: &Settings) -> BTreeMap<Service, PathBuf> {
+    let services = settings.policy.services.iter();
+    services.filter_map(|(service, guard)| Some((service.clone(), guard.pid_file.clone()?))).collect()
 }
 
 pub(super) fn hearts(settings: &Settings) -> Result<BTreeMap<Service, Vec<Arc<Heart>>>, Error> {
@@ -256,6 +323,24 @@ async fn pressure(unit: Option<UnitState>, gates: Gates, pressing: &AtomicUsize)
         Ok(pressure) => Known::Pressure(Box::new(pressure)),
         Err(fault) => Known::Nothing { why: fault.to_string() },
     }
+}
+
+/// What an order to start afresh is answered with where the file is not proved to be stale any more.
+const PID_FILE_KEPT: &str = "watchdog.PidFileKept";
+
+/// Proves once more, at the last moment, that a PID file is stale, and removes it.
+async fn removed(lodging: Option<Lodging>, stale: PidStamp) -> Result<(), String> {
+    let still = pid_file(lodging).await?.filter(|file| file.stamp == stale && file.is_stale());
+    let Some(file) = still else { return Err("the PID file is not proved to be stale any more".into()) };
+    let removed = tokio::task::spawn_blocking(move || actuator::remove_pid_file(&file.path, stale));
+    removed.await.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())
+}
+
+/// Searching for the processes of a service walks /proc: not on the engine's own thread.
+async fn pid_file(lodging: Option<Lodging>) -> Result<Option<PidFile>, String> {
+    let Some(lodging) = lodging else { return Ok(None) };
+    let found = tokio::task::spawn_blocking(move || look::pid_file(&lodging));
+    found.await.map_err(|fault| fault.to_string())?.map_err(|fault| fault.to_string())
 }
 
 /// Runs a heartbeat's program as a transient unit: in a cgroup of its own, gone at its time-out.

@@ -126,7 +126,7 @@ fn is_own(unit: &UnitState, id: CgroupId, path: &Path) -> bool {
 }
 
 /// The innermost unit of a cgroup's path, else its last part.
-fn unit_in(path: &Path) -> String {
+pub(super) fn unit_in(path: &Path) -> String {
     let is_unit = |name: &&str| [".service", ".scope", ".socket"].iter().any(|kind| name.ends_with(kind));
     let mut names = path.iter().rev().filter_map(|name| name.to_str());
     let last = names.clone().next();

@@ -1,12 +1,13 @@
 //! Looks up the facts that the policy orders.
 //!
-//! Invariant: what cannot be found out is left out, never guessed: a hold rests on these facts. Looking takes milliseconds
-//! of the file system's time, so it belongs on a thread that may wait.
+//! Invariant: what cannot be found out is left out, never guessed: a hold rests on these facts, and so does the removal of a
+//! file. Looking takes milliseconds of the file system's time, so it belongs on a thread that may wait.
 //! Deliberately absent: Unix sockets (a server removes a stale one and binds its own) and any decision.
 
 mod disks;
 mod holders;
 mod own;
+mod pid_file;
 mod preflight;
 mod pressure;
 mod tasks;
@@ -14,5 +15,6 @@ mod tasks;
 mod tests;
 
 pub use holders::{Sought, beside, holders};
+pub use pid_file::{Error as PidFileError, Lodging, pid_file};
 pub use preflight::preflight;
 pub use pressure::pressure;

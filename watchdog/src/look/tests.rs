@@ -31,6 +31,8 @@ pub(super) fn unit(name: &str) -> UnitState {
         success: Ends::default(),
         prevent: Ends::default(),
         force: Ends::default(),
+        pid_file: None,
+        program: None,
         came_up: false,
         stopped_first: false,
     }

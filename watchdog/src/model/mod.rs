@@ -12,6 +12,7 @@
 mod command;
 mod name;
 mod order;
+mod pid_file;
 mod pressure;
 mod sign;
 mod suspicion;
@@ -23,6 +24,7 @@ mod verdict;
 pub use command::{Command, Pause};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
 pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Preflight, Question, Result};
+pub use pid_file::{Lodger, PidFile, PidStamp};
 pub use pressure::{Averages, Disk, Pressed, Pressure, Tasks};
 pub use sign::{
     Exit, Job, JobResult, JobStep, Listener, Loss, Place, Saw, Sender, Sign, SignalSent, Source, Stall,

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CgroupId, Incarnation, IncidentId, Mono, OrderId, Pressure, Service, Tell, Unit, UnitState};
+use super::{
+    CgroupId, Incarnation, IncidentId, Mono, OrderId, PidFile, PidStamp, Pressure, Service, Tell, Unit,
+    UnitState,
+};
 
 /// What the policy wants done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +64,13 @@ pub enum Action {
     Start {
         /// Clear systemd's start limit first.
         reset: bool,
+    },
+    /// The same, once its PID file, which was proved to be stale, is removed; without a new proof nothing is done.
+    StartAfresh {
+        /// Clear systemd's start limit first.
+        reset: bool,
+        /// Which file.
+        stale: PidStamp,
     },
     /// Kill what is left of the incarnation, by its own cgroup, so that a new one is never hit.
     Kill,
@@ -144,6 +154,8 @@ pub enum Question {
     Pressure,
     /// Whether the service's own check of its configuration passes.
     Preflight,
+    /// What the PID file of the unit says, after a start that failed.
+    PidFile,
 }
 
 /// The answer to a [`Look`].
@@ -172,6 +184,8 @@ pub enum Known {
     Pressure(Box<Pressure>),
     /// What the service's own check of its configuration said.
     Preflight(Preflight),
+    /// The PID file; `None` where there is none, or no PID in it.
+    PidFile(Option<Box<PidFile>>),
     /// The heartbeats of the service connect to listeners of these services. Told without being asked.
     Fronts(BTreeSet<Service>),
     /// It could not be looked up.

@@ -105,6 +105,11 @@ pub enum Hold {
         /// Why, for people.
         why: String,
     },
+    /// The PID file names a living process of the service, outside the unit.
+    Instance {
+        /// Which, for people.
+        by: String,
+    },
     /// systemd's own Restart= acts first.
     Systemd,
     /// Its unit is another service's too, under an alias; that one keeps it.

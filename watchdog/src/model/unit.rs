@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,10 @@ pub struct UnitState {
     pub prevent: Ends,
     /// RestartForceExitStatus: ends of the main process after which it is always started again.
     pub force: Ends,
+    /// PIDFile.
+    pub pid_file: Option<PathBuf>,
+    /// The program of the first ExecStart.
+    pub program: Option<PathBuf>,
     /// This run has been active; an end before that is a start that failed.
     pub came_up: bool,
     /// The unit left `active` before its main process ended: it was stopped, and did not end by itself.

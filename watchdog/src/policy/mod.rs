@@ -35,7 +35,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use cause::{Class, acts};
-pub use settings::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, Threshold};
+pub use settings::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, StalePidFile, Threshold};
 
 use self::{
     keeper::{Brief, Desk, Keeper},

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,10 @@ pub struct Guard {
     pub only_if_enabled: bool,
     /// `preflight`.
     pub preflight: Option<Vec<String>>,
+    /// `pid_file`; `None`: the unit's own PIDFile=.
+    pub pid_file: Option<PathBuf>,
+    /// `stale_pid_file`.
+    pub stale_pid_file: StalePidFile,
     /// Its heartbeats, in order.
     pub heartbeats: Vec<Pulse>,
     /// `restart.on`.
@@ -121,6 +125,16 @@ pub struct Guard {
     pub backoff_max: Duration,
     /// `restart.stable`.
     pub stable: Duration,
+}
+
+/// What is done about a PID file that names another program's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StalePidFile {
+    /// It is told, and left alone.
+    Keep,
+    /// It is removed, on proof, before one more start.
+    Remove,
 }
 
 /// When a heartbeat is asked and what its end leads to.

@@ -81,6 +81,7 @@ impl Said {
                 Known::Holders(_)
                 | Known::Pressure(_)
                 | Known::Preflight(_)
+                | Known::PidFile(_)
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },
@@ -118,6 +119,7 @@ impl Said {
                 Known::Holders(_)
                 | Known::Pressure(_)
                 | Known::Preflight(_)
+                | Known::PidFile(_)
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },

@@ -5,8 +5,8 @@ use std::{fmt::Write, time::Duration};
 use super::{Record, Said};
 use crate::model::{
     Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
-    Listener, Mono, Outcome, Place, Preflight, Pressure, Result, Saw, Sender, Service, Sign, SignalSent,
-    Source, Stall, Story, Tell, UnitState, Verdict, Why,
+    Listener, Lodger, Mono, Outcome, PidFile, Place, Preflight, Pressure, Result, Saw, Sender, Service, Sign,
+    SignalSent, Source, Stall, Story, Tell, UnitState, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -164,6 +164,8 @@ fn fact_said(fact: &Fact) -> String {
         }
         Known::Preflight(Preflight::NotRun { why }) => format!("its preflight was not run: {why}"),
         Known::Pressure(pressure) => pressed(pressure),
+        Known::PidFile(None) => "there is no PID file, or no PID in it".into(),
+        Known::PidFile(Some(file)) => pid_file(file),
         Known::Fronts(fronts) if fronts.is_empty() => "no service stands in front of it".into(),
         Known::Fronts(fronts) => {
             let fronts: Vec<&str> = fronts.iter().map(Service::as_str).collect();
@@ -184,6 +186,21 @@ fn pressed(pressure: &Pressure) -> String {
     });
     let tasks = pressure.tasks.iter().map(|it| format!("{} of {} tasks of {}", it.used, it.limit, it.place));
     format!("pressure: {}", stalls.chain(disks).chain(tasks).collect::<Vec<_>>().join(", "))
+}
+
+fn pid_file(file: &PidFile) -> String {
+    let named = match &file.holder {
+        Some(holder) => lodger(holder),
+        None => format!("process {}, which does not live", file.stamp.pid),
+    };
+    let other = file.instance.as_ref().map(|it| format!("; {} may be of the service", lodger(it)));
+    let stale = if file.is_stale() { ": it is stale" } else { "" };
+    format!("{} names {named}{}{stale}", file.path.display(), other.unwrap_or_default())
+}
+
+fn lodger(lodger: &Lodger) -> String {
+    let of = if lodger.unit.is_empty() { String::new() } else { format!(" of {}", lodger.unit) };
+    format!("process {} ({}){of}", lodger.pid, lodger.comm)
 }
 
 fn command_said(at: Mono, command: &Command) -> String {
@@ -262,6 +279,7 @@ fn held(hold: &Hold) -> String {
         Hold::Gate { gate: _, why } => format!("a restart would not help, {why}"),
         Hold::Preflight { why } => format!("its configuration is invalid, {why}"),
         Hold::Unstartable { why } => format!("systemd would not start it again, {why}"),
+        Hold::Instance { by } => by.clone(),
         Hold::Systemd => "systemd's own Restart= acts first".into(),
         Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "paused by an operator".into(),
@@ -280,6 +298,7 @@ fn verb(action: Action) -> String {
         Action::Restart { reset: true } => "clear the start limit and restart".into(),
         Action::Start { reset: false } => "start".into(),
         Action::Start { reset: true } => "clear the start limit and start".into(),
+        Action::StartAfresh { .. } => "remove the stale PID file of, and start,".into(),
         Action::Kill => "kill what is left of".into(),
         Action::Undo => "stop again, as an operator wanted,".into(),
         Action::Cancel { job } => format!("cancel our job {job} on"),
@@ -292,6 +311,7 @@ fn result(outcome: &Outcome) -> String {
         Result::Queued { job } => format!("systemd queued job {job} after {took}"),
         Result::Done => format!("done after {took}"),
         Result::Nothing => "there was nothing to do any more".into(),
+        Result::Refused { error, text } if error.starts_with("watchdog.") => format!("not done: {text}"),
         Result::Refused { error, text } => format!("systemd refused: {text} ({error})"),
         Result::NoReply { text } => format!("no reply from systemd after {took}: {text}"),
     }

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use zbus::{Message, ObjectPath, Variant};
 
@@ -68,6 +68,10 @@ pub struct Said {
     pub prevent: Option<Ends>,
     /// RestartForceExitStatus.
     pub force: Option<Ends>,
+    /// PIDFile; `Some(None)` where the unit names none.
+    pub pid_file: Option<Option<PathBuf>>,
+    /// ExecStart: the program of the first one.
+    pub program: Option<Option<PathBuf>>,
 }
 
 impl Said {
@@ -116,6 +120,8 @@ impl Said {
             "SuccessExitStatus" => self.success = ends(value),
             "RestartPreventExitStatus" => self.prevent = ends(value),
             "RestartForceExitStatus" => self.force = ends(value),
+            "PIDFile" => self.pid_file = text(value).map(|path| (!path.is_empty()).then(|| path.into())),
+            "ExecStart" => self.program = first_program(value),
             _ => {}
         }
     }
@@ -223,6 +229,15 @@ fn first_u32(value: &Variant<'_>) -> Option<u32> {
     let (id, path) = (fields.fields().first()?, fields.fields().get(1)?);
     path.downcast_ref::<ObjectPath<'_>>().ok()?;
     u32_of(id)
+}
+
+/// The path of the first of a list of commands.
+fn first_program(value: &Variant<'_>) -> Option<Option<PathBuf>> {
+    let first = elements(value)?.next().and_then(|command| {
+        let Variant::Structure(fields) = command else { return None };
+        text(fields.fields().first()?)
+    });
+    Some(first.map(PathBuf::from))
 }
 
 fn elements<'a>(value: &'a Variant<'a>) -> Option<impl Iterator<Item = &'a Variant<'a>>> {

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use crate::{
-    config::{BadLine, Loaded, SAMPLE, StalePidFile, tests::load_all},
+    config::{BadLine, Loaded, SAMPLE, tests::load_all},
     heartbeat::{Body, Target},
     model::{Connect, OnFailure, RestartOn, Service, Unit},
-    policy::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, Threshold},
+    policy::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, StalePidFile, Threshold},
     stream::Sink,
     suspicion::Watched,
 };
@@ -41,6 +41,8 @@ fn the_sample_loads_and_means_what_its_comments_say() {
         depends_on: vec![Dependency::Unit(unit("mariadb.service"))],
         only_if_enabled: true,
         preflight: Some(vec!["/usr/sbin/php-fpm8.2".into(), "-t".into()]),
+        pid_file: None,
+        stale_pid_file: StalePidFile::Keep,
         heartbeats: vec![Pulse {
             timeout: seconds(3),
             failures: 2,
@@ -81,7 +83,6 @@ fn the_sample_loads_and_means_what_its_comments_say() {
     assert!(heartbeat.basic_auth.is_none() && heartbeat.tls.verify && heartbeat.tls.ca.is_none());
 
     let later = &loaded.later[&php];
-    assert_eq!(later.stale_pid_file, StalePidFile::Keep);
     assert!(later.status_5xx);
     let log = later.log.as_ref().expect("a log");
     assert_eq!(log.path.to_str(), Some("/var/log/nginx/access.log"));
@@ -136,7 +137,6 @@ fn the_sample_says_which_keys_are_only_checked() {
         watchdog.state_directory: budgets and pauses are not kept over a restart of watchdog
         service.php.group: services of one group have nothing in common yet
         service.php.log: this log is not read
-        service.php.stale_pid_file: a stale PID file is left alone
         service.php.stall.status_5xx: a 5xx status line that leaves the unit is not seen; its heartbeat still is
     "#]].assert_eq(&text);
 }

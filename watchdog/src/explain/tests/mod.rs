@@ -9,7 +9,7 @@ use crate::{
     engine::Settings,
     heartbeat::{self, Body, Target, Tls},
     model::{ActiveState, Connect, Ends, FileState, LoadState, OnFailure, RestartOn, Service, UnitState},
-    policy::{self, Dependency, Gates, Guard, Host, Pulse},
+    policy::{self, Dependency, Gates, Guard, Host, Pulse, StalePidFile},
     stream::{self, Sink},
     suspicion::{self, Watched},
 };
@@ -50,6 +50,8 @@ fn guard(unit: &str) -> Guard {
         depends_on: Vec::new(),
         only_if_enabled: true,
         preflight: None,
+        pid_file: None,
+        stale_pid_file: StalePidFile::Keep,
         heartbeats: Vec::new(),
         on: RestartOn::OnFailure,
         stop_timeout: None,
@@ -89,6 +91,8 @@ fn state(unit: &str) -> UnitState {
         success: Ends::default(),
         prevent: Ends::default(),
         force: Ends::default(),
+        pid_file: None,
+        program: None,
         came_up: true,
         stopped_first: false,
     }

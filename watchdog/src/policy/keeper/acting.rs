@@ -308,6 +308,7 @@ impl Keeper {
             JobResult::Done if active.is_up() => self.prove(desk),
             JobResult::Failed | JobResult::Timeout if active.is_down() => {
                 self.exit = None;
+                self.refused = true;
                 self.tries.sick(desk.now, &self.guard);
                 self.tell_failed_start(desk, result);
                 self.decide(desk, Plan::Start, format!("{rule}; its start failed"));
@@ -330,7 +331,8 @@ impl Keeper {
             | JobResult::Skipped
             | JobResult::Other => {
                 // a restart of what had ended, or a start that came to its end, did all that it should
-                self.owed &= !(result == JobResult::Done && active.is_down());
+                self.came_to_nothing = result == JobResult::Done && active.is_down();
+                self.owed &= !self.came_to_nothing;
                 self.lost_touch(desk);
             }
         }

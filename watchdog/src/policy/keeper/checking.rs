@@ -9,10 +9,12 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{Desk, Hold, Keeper, Plan, Stage, decide::ASK_AGAIN, words};
-use crate::model::{Holder, Known, Mono, OrderId, Question};
+use crate::model::{Holder, Known, Mono, OrderId, PidStamp, Question};
 
 /// What the kernel tells is known in microseconds, and what must be measured in a fifth of a second.
 const QUICK: Duration = Duration::from_millis(500);
+/// After a start that failed there is time to search all processes of the host.
+const SEARCH: Duration = Duration::from_secs(2);
 
 /// A program that is run says yes or no within ten seconds, or is ended.
 const PROGRAM: Duration = Duration::from_secs(15);
@@ -24,7 +26,7 @@ pub(super) struct Checking {
     pub(super) rule: String,
     /// What is asked, and until when its answer is waited for.
     open: BTreeMap<OrderId, (Question, Mono)>,
-    found: Found,
+    pub(super) found: Found,
 }
 
 impl Checking {
@@ -36,19 +38,26 @@ impl Checking {
 
 /// What stands against the plan, the weightiest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Found {
+pub(super) struct Found {
     port_held: Option<String>,
     gate: Option<Hold>,
     unfit: Option<Hold>,
+    /// Nobody said yet whether a port is held.
+    ports_unknown: bool,
+    pub(super) instance: Option<String>,
+    /// Nothing that stands against it: a PID file that is to be removed first.
+    pub(super) stale: Option<PidStamp>,
 }
 
 impl Keeper {
     /// Looks up what must be known; with nothing to look up, it is done at once.
     pub(super) fn check(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
         let questions = self.questions(desk, plan);
+        let ports_unknown = questions.contains(&Question::Holders);
         let ask = |question: Question| (self.look(desk, question), (question, desk.now + patience(question)));
         let open = questions.into_iter().map(ask).collect();
-        self.stage = Stage::Checking(Checking { plan, rule, open, found: Found::default() });
+        let found = Found { ports_unknown, ..Found::default() };
+        self.stage = Stage::Checking(Checking { plan, rule, open, found });
         self.all_checked(desk);
     }
 
@@ -65,6 +74,9 @@ impl Keeper {
         }
         if desk.host.gates.any() {
             questions.push(Question::Pressure);
+        }
+        if plan == Plan::Start && self.suspects_pid_file() {
+            questions.push(Question::PidFile);
         }
         questions
     }
@@ -90,6 +102,7 @@ impl Keeper {
                     checking.found.unfit = unfit;
                 }
             }
+            Known::PidFile(file) => self.pid_file(desk, file.as_deref()),
             Known::Unit(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
         }
         self.all_checked(desk);
@@ -120,10 +133,16 @@ impl Keeper {
             return;
         }
         let (plan, rule) = (checking.plan, checking.rule.clone());
-        let Found { port_held, gate, unfit } = std::mem::take(&mut checking.found);
+        let found = std::mem::take(&mut checking.found);
+        let Found { port_held, ports_unknown, instance, gate, unfit, stale } = found;
         if let Some(by) = port_held {
             let until = desk.now + ASK_AGAIN;
             self.hold_for(desk, plan, rule, Hold::PortHeld { by }, until);
+            return;
+        }
+        if let Some(by) = instance {
+            let until = desk.now + ASK_AGAIN;
+            self.hold_for(desk, plan, rule, Hold::Instance { by }, until);
             return;
         }
         if let Some(hold) = gate {
@@ -135,7 +154,8 @@ impl Keeper {
             self.hold_for(desk, plan, rule, hold, desk.now + ASK_AGAIN);
             return;
         }
-        self.act_or_hold(desk, plan, rule);
+        // who cannot be seen may be an instance too
+        self.act_or_hold(desk, plan, rule, stale.filter(|_| !ports_unknown));
     }
 
     /// Who holds the ports that a start needs.
@@ -148,7 +168,7 @@ impl Keeper {
             self.port_held_by = Some(by.clone());
         }
         if let Stage::Checking(checking) = &mut self.stage {
-            checking.found.port_held = by;
+            (checking.found.port_held, checking.found.ports_unknown) = (by, false);
         }
     }
 }
@@ -158,5 +178,6 @@ fn patience(question: Question) -> Duration {
     match question {
         Question::Unit | Question::Holders | Question::Pressure => QUICK,
         Question::Preflight => PROGRAM,
+        Question::PidFile => SEARCH,
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, unfit::cannot_start, words,
 };
 use crate::{
-    model::{Action, Decision, FileState, IncidentEnd, LoadState, Mono, Question},
+    model::{Action, Decision, FileState, IncidentEnd, LoadState, Mono, PidStamp, Question},
     policy::tries::Room,
 };
 
@@ -28,15 +28,21 @@ impl Keeper {
     }
 
     /// The looks are done; what holds may have come meanwhile.
-    pub(super) fn act_or_hold(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
+    pub(super) fn act_or_hold(
+        &mut self,
+        desk: &mut Desk<'_>,
+        plan: Plan,
+        rule: String,
+        stale: Option<PidStamp>,
+    ) {
         match self.held(desk, plan) {
             Some((hold, until)) => self.hold_for(desk, plan, rule, hold, until),
-            None => self.act(desk, plan, rule),
+            None => self.act(desk, plan, rule, stale),
         }
     }
 
     /// Orders it.
-    pub(super) fn act(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
+    fn act(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String, stale: Option<PidStamp>) {
         let incident = self.open(desk, desk.now);
         self.tries.charge(desk.now, &self.guard, desk.seed);
         desk.host_tries.charge(desk.now);
@@ -44,9 +50,10 @@ impl Keeper {
             unit.result == "start-limit-hit"
                 || self.tries.start_limit_near(desk.now, unit.start_limit_burst, unit.start_limit_interval)
         });
-        let action = match plan {
-            Plan::Restart => Action::Restart { reset },
-            Plan::Start => Action::Start { reset },
+        let action = match (plan, stale) {
+            (Plan::Restart, _) => Action::Restart { reset },
+            (Plan::Start, None) => Action::Start { reset },
+            (Plan::Start, Some(stale)) => Action::StartAfresh { reset, stale },
         };
         self.step(desk.now, format!("{}: {rule}", words::action(action)));
         if let Some(incident) = &mut self.incident {
@@ -57,7 +64,7 @@ impl Keeper {
         self.quiet_beats();
         self.owed = true;
         (self.port_held_by, self.abandoned, self.last_stop, self.unsure) = (None, None, None, None);
-        (self.waived, self.gated, self.unfit) = (false, None, None);
+        (self.waived, self.came_to_nothing, self.gated, self.unfit) = (false, false, None, None);
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
 
@@ -169,6 +176,7 @@ impl Keeper {
             | Hold::PortHeld { .. }
             | Hold::Gate { .. }
             | Hold::Preflight { .. }
+            | Hold::Instance { .. }
             | Hold::Systemd
             | Hold::Twin { .. }
             | Hold::Pause
@@ -224,6 +232,7 @@ impl Keeper {
                 | Hold::PortHeld { .. }
                 | Hold::Gate { .. }
                 | Hold::Preflight { .. }
+                | Hold::Instance { .. }
                 | Hold::Systemd => false,
             },
             Stage::New

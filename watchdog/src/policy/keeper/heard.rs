@@ -81,8 +81,8 @@ impl Keeper {
                 }
                 self.unit(desk, *state);
             }
-            Known::Holders(_) | Known::Pressure(_) | Known::Preflight(_) => {
-                self.checked(desk, fact.order, &fact.known)
+            Known::Holders(_) | Known::Pressure(_) | Known::Preflight(_) | Known::PidFile(_) => {
+                self.checked(desk, fact.order, &fact.known);
             }
             Known::Fronts(fronts) => self.fronts = fronts,
             Known::Nothing { ref why } => {

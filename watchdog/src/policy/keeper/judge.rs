@@ -88,6 +88,7 @@ impl Keeper {
         (self.owed, self.other_hand, self.unheard, self.unsure) = (false, false, None, None);
         (self.gap, self.in_vain, self.worker) = (false, false, None);
         (self.gated, self.unfit, self.listener_lost) = (None, None, false);
+        (self.refused, self.came_to_nothing, self.pid_file_told) = (false, false, None);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);
@@ -203,7 +204,9 @@ impl Keeper {
         let systemd_acts = cause::systemd_acts(unit, class, exception);
         let told = words::ended(unit, class, self.exit.as_ref());
         let starts_by_socket = unit.socket_activated && class == Class::Clean;
-        let (oneshot, owed) = (unit.oneshot, self.owed);
+        let refused = self.may_have_refused(desk.now, unit, class);
+        let owed = self.owed || (refused && self.came_to_nothing);
+        let oneshot = unit.oneshot;
         let cause_unknown = self.exit.is_none() && unit.main_ended.is_none();
         let (waits, since) = match &self.stage {
             Stage::Ending { since, .. } => (true, *since),
@@ -233,6 +236,10 @@ impl Keeper {
             return;
         }
         self.step(desk.now, told.clone());
+        self.refused = refused;
+        if !refused {
+            self.pid_file_told = None;
+        }
         if owed {
             self.decide(desk, Plan::Start, format!("{told}; its start is owed"));
             return;
@@ -270,6 +277,7 @@ impl Keeper {
             ActiveState::Active | ActiveState::Reloading => {
                 self.exit = None; // of a run before this one
                 self.prove(desk);
+                self.began = Some(super::Mono(0)); // before it was seen
             }
             ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
                 self.ending(desk.now);
@@ -310,7 +318,7 @@ impl Keeper {
         if self.is_acting() {
             return;
         }
-        (self.stopped, self.owed) = (false, false);
+        (self.stopped, self.owed, self.came_to_nothing) = (false, false, false);
         let ours = self.unsure.take().is_some() && !by_systemd;
         self.other_hand = !by_systemd && !ours && self.incident.is_some();
         if by_systemd && self.tries.restarted_by_systemd(desk.now, &self.guard) {
@@ -336,6 +344,7 @@ impl Keeper {
         (self.stopped, self.owed) = (false, false);
         (self.exit, self.worker, self.unheard, self.unsure) = (None, None, None, None);
         (self.gap, self.waived) = (false, false);
+        (self.began, self.came_to_nothing) = (Some(desk.now), false);
         self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
         self.quiet_beats();
         if self.has_heartbeat() {

@@ -12,6 +12,7 @@ mod gated;
 mod heard;
 mod judge;
 mod needs;
+mod pid_file;
 mod telling;
 mod unfit;
 mod words;
@@ -90,6 +91,14 @@ pub(super) struct Keeper {
     worker: Option<(Exit, Option<SignalSent>)>,
     /// A start or restart of ours has not come up yet: an end before it does is ours to mend, whatever `restart.on` says.
     owed: bool,
+    /// The last start failed as one does that the program itself refuses.
+    refused: bool,
+    /// Our start was done, says systemd, and left the unit down.
+    came_to_nothing: bool,
+    /// When this run came up; `None` where it was up when it was first seen.
+    began: Option<Mono>,
+    /// What was told last of its PID file.
+    pid_file_told: Option<String>,
     pause: Option<Pause>,
     /// Jobs on the unit that are not ours, and what they do where that is known.
     foreign: BTreeMap<u32, Option<JobKind>>,
@@ -193,6 +202,10 @@ impl Keeper {
             waived: false,
             worker: None,
             owed: false,
+            refused: false,
+            came_to_nothing: false,
+            began: None,
+            pid_file_told: None,
             pause: None,
             foreign: BTreeMap::new(),
             abandoned: None,

@@ -2,8 +2,8 @@
 
 use crate::{
     model::{
-        Action, ActiveState, Answer, Cause, Exit, Hold, Holder, JobResult, Outcome, Preflight, Question,
-        RestartOn, Result, Sender, SignalSent, UnitState, Why,
+        Action, ActiveState, Answer, Cause, Exit, Hold, Holder, JobResult, Lodger, Outcome, PidFile,
+        Preflight, Question, RestartOn, Result, Sender, SignalSent, UnitState, Why,
     },
     policy::cause::Class,
 };
@@ -81,6 +81,7 @@ pub(super) fn action(action: Action) -> &'static str {
     match action {
         Action::Restart { .. } => "restart",
         Action::Start { .. } => "start",
+        Action::StartAfresh { .. } => "remove the stale PID file and start",
         Action::Kill => "kill",
         Action::Undo => "take back the start",
         Action::Cancel { .. } => "cancel the job",
@@ -92,6 +93,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         Result::Queued { job } => format!("systemd queued job {job}"),
         Result::Done => "done".to_owned(),
         Result::Nothing => "there was nothing to do any more".to_owned(),
+        Result::Refused { error, text } if error.starts_with("watchdog.") => format!("not done: {text}"),
         Result::Refused { error, text } => format!("systemd refused: {text} ({error})"),
         Result::NoReply { text } => format!("systemd did not answer: {text}"),
     }
@@ -105,7 +107,7 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::Concurrency => "another living unit is being restarted".to_owned(),
         Hold::Dependency { on } => format!("it needs {on}, which is failing"),
         Hold::ForeignJob { job } => format!("job {job}, which is not ours, is on the unit"),
-        Hold::PortHeld { by } => by.clone(),
+        Hold::PortHeld { by } | Hold::Instance { by } => by.clone(),
         Hold::Gate { why, .. } => format!("a restart would not help: {why}"),
         Hold::Preflight { why } => {
             format!("a living instance is not stopped for an invalid configuration: {why}")
@@ -126,6 +128,7 @@ pub(super) fn question(question: Question) -> &'static str {
         Question::Holders => "who holds its ports",
         Question::Preflight => "whether its configuration is valid",
         Question::Pressure => "what the host is short of",
+        Question::PidFile => "what its PID file says",
     }
 }
 
@@ -142,6 +145,64 @@ pub(super) fn holder(holder: &Holder) -> String {
     let Holder { place, pid, comm, unit, .. } = holder;
     let of = if unit.is_empty() { String::new() } else { format!(" of {unit}") };
     format!("{place} is held by process {pid} ({comm}){of}, outside the unit")
+}
+
+/// What a PID file has to do with a start that failed; `remove`: it goes where it is proved to be stale.
+pub(super) fn pid_file(file: &PidFile, remove: bool) -> String {
+    let PidFile { path, stamp, holder, .. } = file;
+    let path = path.display();
+    let Some(holder) = holder else {
+        let named = format!(
+            "after a start that failed, the PID file {path} names process {}, which does not live",
+            stamp.pid
+        );
+        return named + &stale(file, remove);
+    };
+    let named = format!("after a start that failed, the PID file {path} names {}", lodger(holder));
+    if holder.own {
+        return format!("{named}, which is what an earlier run left in the unit: the file is kept");
+    }
+    if holder.alike {
+        return format!(
+            "{named}, which may be an instance of the service outside the unit: the file is kept and no second one is started; stop that process, or give it to the unit"
+        );
+    }
+    let doubt = match (holder.later, &holder.program) {
+        (true, Some(_)) => {
+            return format!(
+                "{named}, another program, started after the file was written{}",
+                stale(file, remove)
+            );
+        }
+        (true, None) => "but its program cannot be read",
+        (false, _) => "but it was there before the file was written",
+    };
+    format!("{named}, which is no process of the unit, {doubt}: the file is kept; remove it if it is stale")
+}
+
+fn stale(file: &PidFile, remove: bool) -> String {
+    let path = file.path.display();
+    match (&file.instance, file.plain, remove) {
+        (Some(other), _, _) => {
+            format!(": the file is kept all the same, for {} may be of the service", lodger(other))
+        }
+        (None, false, _) => format!(
+            ": the file is kept, for it holds more than a PID; remove {path} if the daemon refuses to start for it"
+        ),
+        (None, true, true) => ": it is stale, and removed before the next start".to_owned(),
+        (None, true, false) => {
+            format!(": it is stale; remove {path}, or let watchdog do it: stale_pid_file = \"remove\"")
+        }
+    }
+}
+
+pub(super) fn instance(file: &PidFile, holder: &Lodger) -> String {
+    format!("{}, which {} names, may be an instance outside the unit", lodger(holder), file.path.display())
+}
+
+fn lodger(lodger: &Lodger) -> String {
+    let of = if lodger.unit.is_empty() { String::new() } else { format!(" of {}", lodger.unit) };
+    format!("process {} ({}){of}", lodger.pid, lodger.comm)
 }
 
 pub(super) fn job(result: JobResult) -> &'static str {

@@ -72,6 +72,8 @@ impl Kept {
             success: Ends::default(),
             prevent: Ends::default(),
             force: Ends::default(),
+            pid_file: None,
+            program: None,
             came_up: true,
             stopped_first: false,
         };
@@ -205,6 +207,8 @@ impl Kept {
         put(&mut state.success, said.success);
         put(&mut state.prevent, said.prevent);
         put(&mut state.force, said.force);
+        put(&mut state.pid_file, said.pid_file);
+        put(&mut state.program, said.program);
         put(&mut self.exec.code, said.exec_code);
         put(&mut self.exec.status, said.exec_status);
         put(&mut self.exec.exit, said.exec_exit);

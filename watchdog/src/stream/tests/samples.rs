@@ -90,6 +90,8 @@ pub(super) fn state() -> UnitState {
         success: Ends::default(),
         prevent: Ends::default(),
         force: Ends::default(),
+        pid_file: None,
+        program: None,
         came_up: true,
         stopped_first: false,
     }

@@ -271,6 +271,8 @@ fn unit(name: &str, words: &[&str]) -> UnitState {
         success: Ends::default(),
         prevent: Ends::default(),
         force: Ends::default(),
+        pid_file: None,
+        program: None,
         came_up: true,
         stopped_first: false,
     };

@@ -191,7 +191,7 @@ impl Rules {
                     "a restart without a failed heartbeat: {act:?}"
                 );
             }
-            Action::Start { .. } => {
+            Action::Start { .. } | Action::StartAfresh { .. } => {
                 assert!(known.ended, "a start without an end: {act:?}");
                 assert!(!state.active.is_up(), "a start of a unit that is up: {act:?}");
             }

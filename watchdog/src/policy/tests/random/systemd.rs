@@ -207,6 +207,7 @@ impl Systemd {
             Question::Holders => Known::Holders(vec![]),
             Question::Preflight => Known::Preflight(Preflight::Passed),
             Question::Pressure => Known::Pressure(Box::default()),
+            Question::PidFile => Known::PidFile(None),
         };
         let fact = Input::Fact(Fact { order: look.id, service: look.service, at: now, known });
         match look.question {
@@ -215,7 +216,7 @@ impl Systemd {
                 self.signs.push_back(fact);
                 self.sent += 1;
             }
-            Question::Holders | Question::Pressure | Question::Preflight => {
+            Question::Holders | Question::Pressure | Question::Preflight | Question::PidFile => {
                 self.results.push((self.sent, fact))
             }
         }
@@ -229,7 +230,9 @@ impl Systemd {
             text: "another job".into(),
         };
         match act.action {
-            Action::Restart { .. } | Action::Start { .. } if matches!(unit.job, Some((_, JobKind::Stop))) => {
+            Action::Restart { .. } | Action::Start { .. } | Action::StartAfresh { .. }
+                if matches!(unit.job, Some((_, JobKind::Stop))) =>
+            {
                 refused()
             }
             Action::Restart { .. } if unit.active.is_down() && unit.job.is_none() => {
@@ -237,7 +240,9 @@ impl Systemd {
                 Result::Queued { job }
             }
             Action::Restart { .. } => Result::Queued { job: self.ask_job(at, JobKind::Restart) },
-            Action::Start { .. } => Result::Queued { job: self.ask_job(at, JobKind::Start) },
+            Action::Start { .. } | Action::StartAfresh { .. } => {
+                Result::Queued { job: self.ask_job(at, JobKind::Start) }
+            }
             Action::Undo => Result::Queued { job: self.ask_job(at, JobKind::Stop) },
             Action::Kill => {
                 let alive = !unit.active.is_down() && Some(incarnation(unit.run)) == act.incarnation;

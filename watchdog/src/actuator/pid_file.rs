@@ -1,0 +1,94 @@
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{AtFlags, Mode, OFlags, open, openat, statat, unlinkat};
+
+use crate::model::PidStamp;
+
+/// Why a stale PID file was left where it is.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be reached or removed.
+    #[error("cannot remove the stale PID file {}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not the one that was looked at: another, or another PID in it.
+    #[error("the PID file {} has changed since it was proved to be stale: it is kept", path.display())]
+    Changed {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// Removes a PID file, if it is still the one that was looked at and still says the same. It is reached from its folder, opened
+/// once, so that nobody can put another folder in the way meanwhile.
+///
+/// # Errors
+/// [`Error`]; then nothing was removed.
+pub fn remove_pid_file(path: &Path, stale: PidStamp) -> Result<(), Error> {
+    let fault = |source: rustix::io::Errno| Error::File { path: path.into(), source: source.into() };
+    let changed = || Error::Changed { path: path.into() };
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(changed()) };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = open(folder, flags, Mode::empty()).map_err(fault)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(openat(&folder, name, flags, Mode::empty()).map_err(fault)?);
+    let mut text = String::new();
+    let read = (&file).take(64).read_to_string(&mut text);
+    let says = read.ok().and_then(|_| text.trim().parse().ok());
+    // read first: what is written after this look is another file, or has another PID that nobody has yet
+    let there = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(fault)?;
+    if says != Some(stale.pid) || (there.st_dev, there.st_ino) != (stale.device, stale.inode) {
+        return Err(changed());
+    }
+    unlinkat(&folder, name, AtFlags::empty()).map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::MetadataExt};
+
+    use super::*;
+
+    fn stamp(path: &Path, pid: u32) -> PidStamp {
+        let about = fs::symlink_metadata(path).expect("a file");
+        PidStamp { pid, device: about.dev(), inode: about.ino() }
+    }
+
+    #[test]
+    fn e6_the_file_that_was_looked_at_is_removed_and_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("daemon.pid");
+        fs::write(&path, "812\n").expect("a file");
+        let looked_at = stamp(&path, 812);
+
+        fs::write(&path, "813\n").expect("another PID");
+        assert!(matches!(remove_pid_file(&path, looked_at), Err(Error::Changed { .. })));
+        fs::write(folder.path().join("new"), "812\n").expect("another file");
+        fs::rename(folder.path().join("new"), &path).expect("its place");
+        assert!(matches!(remove_pid_file(&path, looked_at), Err(Error::Changed { .. })));
+        assert!(path.exists());
+
+        let looked_at = stamp(&path, 812);
+        remove_pid_file(&path, looked_at).expect("it is the one");
+        assert!(!path.exists());
+        assert!(matches!(remove_pid_file(&path, looked_at), Err(Error::File { .. })));
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, goal) = (folder.path().join("daemon.pid"), folder.path().join("precious"));
+        fs::write(&goal, "812\n").expect("a file");
+        std::os::unix::fs::symlink(&goal, &path).expect("a link");
+        assert!(remove_pid_file(&path, stamp(&goal, 812)).is_err());
+        assert!(goal.exists() && path.is_symlink());
+    }
+}
