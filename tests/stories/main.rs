@@ -45,6 +45,7 @@ mod f14_replay;
 mod f16_races;
 mod f17_behind_the_front;
 mod f6_gates;
+mod f7_starved;
 mod soak;
 mod stage;
 mod systemd;

@@ -5,7 +5,7 @@
 //! `/exit/N` ends with that code, `/abort` by SIGABRT, `/eat/N` takes so many MiB of memory, `/close` closes the listener and
 //! lives on, `/mode/MODE` changes what is answered from then on. A mode in the file /etc/victim/PORT outlives restarts. Modes:
 //! `well` · `silent` (reads, never answers) · `trickle` (one byte a second) · `wrong` ("It works.") · a number (that status) ·
-//! `deaf` (accepts no more) · `warm-up=SECONDS` (503 for that long after the start).
+//! `deaf` (accepts no more) · `burn=MILLISECONDS` (of CPU time for each answer) · `warm-up=SECONDS` (503 for that long after the start).
 //!
 //! `orphan` leaves the server to a parent that never reaps it, as a forking daemon with a PID file. `once` refuses to
 //! start (exit code 1) while the PID in its file lives, whoever that is, and leaves the file behind.
@@ -23,6 +23,7 @@ use std::{
 use rustix::{
     net::{AddressFamily, SocketType, bind, listen, socket, sockopt},
     process::{Pid, test_kill_process},
+    time::{ClockId, clock_gettime},
 };
 
 fn main() -> ExitCode {
@@ -152,6 +153,9 @@ fn reply(client: TcpStream, path: &str, mode: &str, began: Instant) {
         Some(_) => "well",
         None => mode,
     };
+    if let Some(millis) = mode.strip_prefix("burn=").and_then(|millis| millis.parse().ok()) {
+        burn(Duration::from_millis(millis));
+    }
     match mode {
         "silent" => loop {
             thread::park(); // the client is kept
@@ -161,6 +165,13 @@ fn reply(client: TcpStream, path: &str, mode: &str, began: Instant) {
         status if status.parse::<u16>().is_ok() => answer(client, &format!("{status} So it is"), "no\n"),
         _ => answer(client, "200 OK", "It works!\n"),
     }
+}
+
+/// Works for as long as it takes to get this much of a CPU.
+fn burn(time: Duration) {
+    let own = || clock_gettime(ClockId::ThreadCPUTime);
+    let began = own();
+    while Duration::try_from(own() - began).is_ok_and(|spent| spent < time) {}
 }
 
 fn answer(mut client: TcpStream, status: &str, body: &str) {

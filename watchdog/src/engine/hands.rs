@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     Error, Event, Settings,
     tables::{self, Owners, Tables},
+    witness::{self, Witness},
 };
 use crate::{
     actuator::{self, Actuator},
@@ -22,8 +23,8 @@ use crate::{
     heartbeat::{Heart, Profiles, Program, Ran},
     look::{self, Lodging, Sought},
     model::{
-        Act, Action, Ask, Connect, Fact, Known, Look, OrderId, Outcome, PidFile, PidStamp, Place, Question,
-        Result as Became, Service, Unit, UnitState,
+        Act, Action, Ask, Connect, Fact, Known, Look, OrderId, Outcome, PidFile, PidStamp, Place, Port,
+        Question, Result as Became, Service, Unit, UnitState,
     },
     policy::Gates,
     sources::{sock_diag::SockDiag, units::Units},
@@ -50,6 +51,7 @@ pub(super) struct Hands {
     asked: BTreeMap<Service, BTreeSet<u16>>,
     gates: Gates,
     preflights: BTreeMap<Service, Vec<String>>,
+    units_of: BTreeMap<Service, Unit>,
     /// A look at disks that does not come back is not followed by others.
     pressing: Arc<AtomicUsize>,
     /// `pid_file` of each service that has one.
@@ -78,6 +80,7 @@ impl Hands {
             actuator,
             gates: settings.policy.host.gates.clone(),
             preflights: preflights(settings),
+            units_of: units(settings),
             pressing: Arc::default(),
             tables: Tables::new(edges.sockets, results.clone()),
             states: BTreeMap::new(),
@@ -90,6 +93,7 @@ impl Hands {
         self.gates = settings.policy.host.gates.clone();
         self.preflights = preflights(settings);
         self.pid_files = pid_files(settings);
+        self.units_of = units(settings);
         self.hearts = hearts;
     }
 
@@ -141,14 +145,22 @@ impl Hands {
         }
     }
 
-    pub(super) fn ask(&self, ask: Ask, own: impl FnOnce(&Service, u16) -> SocketAddr) {
+    pub(super) fn ask(&self, ask: Ask, places: &[Place], own: impl FnOnce(&Service, u16) -> SocketAddr) {
         let Some(heart) = self.hearts.get(&ask.service).and_then(|hearts| hearts.get(ask.heartbeat)) else {
             return;
         };
         let (heart, results, link) = (heart.clone(), self.results.clone(), self.units.link());
         let spot = heart.spot(|port| Some(Place::Tcp(own(&ask.service, port.0))));
+        let port = |place: &Place| match place {
+            Place::Tcp(address) => Some(Port(address.port())),
+            Place::Unix(_) => None,
+        };
+        let unit = self.units_of.get(&ask.service).and_then(|unit| self.states.get(unit)).cloned();
+        let ports = places.iter().filter_map(port).collect();
+        let witness = Witness { unit, ports, sockets: self.tables.sockets() };
         tokio::spawn(async move {
-            let answer = heart.ask(&ask, &spot, |program| run(link, program)).await;
+            let asking = heart.ask(&ask, &spot, |program| run(link, program));
+            let answer = witness::beside(asking, heart.timeout(), witness).await;
             results.send(Event::Answer(Box::new(answer))).await.ok();
         });
     }
@@ -254,6 +266,11 @@ impl Hands {
         // against an empty table: all that are up, for the new one is not there yet
         self.tables.read(Owners { paths: suspicions.without_port(&[]), units });
     }
+}
+
+fn units(settings: &Settings) -> BTreeMap<Service, Unit> {
+    let services = settings.policy.services.iter();
+    services.map(|(service, guard)| (service.clone(), guard.unit.clone())).collect()
 }
 
 fn preflights(settings: &Settings) -> BTreeMap<Service, Vec<String>> {

@@ -10,6 +10,7 @@ mod hands;
 mod prepared;
 mod settings;
 mod tables;
+mod witness;
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
 
@@ -304,7 +305,8 @@ impl Engine {
         match order {
             Order::Ask(ask) => {
                 let core = &self.core;
-                self.hands.ask(ask, |service, port| core.own_address(service, Port(port)));
+                let places = core.own_places(&ask.service);
+                self.hands.ask(ask, &places, |service, port| core.own_address(service, Port(port)));
             }
             Order::Act(act) => {
                 // requested first: the record of it can wait, the service cannot

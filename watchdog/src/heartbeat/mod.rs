@@ -19,6 +19,7 @@ mod tls;
 use std::{fmt, future::Future, net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use error::Error;
+pub use reach::own_ends;
 pub use settings::{BasicAuth, Body, Settings, Target, Tls};
 pub use tls::Profiles;
 
@@ -124,6 +125,11 @@ impl Heart {
         Ok(Heart { target, connect: settings.connect.clone(), timeout: settings.timeout })
     }
 
+    /// How long an ask may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Where to ask it now. `own` is called for `Connect::Own` only, and says where the unit itself listens for the URL's
     /// port; where it says nothing, loopback is asked.
     pub fn spot(&self, own: impl FnOnce(Port) -> Option<Place>) -> Spot {
@@ -166,6 +172,7 @@ impl Heart {
             took: clock::now().since(began),
             body_bytes: way.body_bytes,
             warnings: way.warnings,
+            evidence: None,
         }
     }
 

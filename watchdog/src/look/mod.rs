@@ -13,8 +13,10 @@ mod pressure;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use holders::{Sought, beside, holders};
 pub use pid_file::{Error as PidFileError, Lodging, pid_file};
 pub use preflight::preflight;
 pub use pressure::pressure;
+pub use witness::{Sample, sample};

@@ -10,6 +10,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod command;
+mod evidence;
 mod name;
 mod order;
 mod pid_file;
@@ -22,6 +23,7 @@ mod unit;
 mod verdict;
 
 pub use command::{Command, Pause};
+pub use evidence::{Connection, Evidence, Meaning};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
 pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Preflight, Question, Result};
 pub use pid_file::{Lodger, PidFile, PidStamp};

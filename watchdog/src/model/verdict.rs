@@ -2,7 +2,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{IncidentId, Mono, OrderId, Service};
+use super::{Evidence, IncidentId, Mono, OrderId, Service};
 
 /// How one heartbeat ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Answer {
     pub body_bytes: u64,
     /// Worth telling, though no reason to restart.
     pub warnings: Vec<Warning>,
+    /// What was seen of the unit meanwhile, where it was not answered well and not soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 /// What a heartbeat's end means.
@@ -190,6 +193,7 @@ impl fmt::Display for Answer {
             | End::BadTls(_)
             | End::Program(_) => {}
         }
+        self.evidence.iter().try_for_each(|evidence| write!(f, "; {evidence}"))?;
         self.warnings.iter().try_for_each(|warning| write!(f, "; {warning}"))
     }
 }

@@ -21,6 +21,7 @@
 
 mod beat;
 mod cause;
+mod excuse;
 mod gates;
 mod incident;
 mod keeper;
@@ -35,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use cause::{Class, acts};
+pub use excuse::{excused, weigh};
 pub use settings::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, StalePidFile, Threshold};
 
 use self::{

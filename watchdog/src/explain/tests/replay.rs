@@ -110,6 +110,7 @@ impl Recorder {
             took,
             body_bytes,
             warnings,
+            evidence: None,
         };
         self.write(Record::from(&answer).taken(now));
         let effects = self.core.answer(now, Box::new(answer));

@@ -56,7 +56,8 @@ fn by(cause: Cause, sent: Option<&SignalSent>) -> String {
 }
 
 pub(super) fn answer(answer: &Answer) -> String {
-    format!("{}: {} (phase: {}, after {:?})", answer.asked, answer.end, answer.phase, answer.took)
+    let evidence = answer.evidence.as_ref().map(|evidence| format!("; {evidence}")).unwrap_or_default();
+    format!("{}: {} (phase: {}, after {:?}){evidence}", answer.asked, answer.end, answer.phase, answer.took)
 }
 
 pub(super) fn ended(unit: &UnitState, class: Class, exit: Option<&(Exit, Option<SignalSent>)>) -> String {

@@ -287,6 +287,7 @@ impl World {
             took: Duration::from_millis(1),
             body_bytes: 0,
             warnings: vec![],
+            evidence: None,
         })));
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a reply that is interrupted, cut short or never comes is an error, never a shorter table. An answer takes
 //! microseconds (no process, no /proc), so the engine asks in place; the wait has an end all the same.
-//! Deliberately absent: connections (walking them costs milliseconds on a busy host), other network namespaces (the
+//! Connections are walked only where a heartbeat is late: that costs milliseconds on a busy host.
+//! Deliberately absent: other network namespaces (the
 //! kernel answers for the asker's own), abstract Unix sockets (nobody configures them), and any decision.
 
 mod owners;
@@ -18,13 +19,13 @@ use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessa
 use netlink_packet_sock_diag::{
     SockDiagMessage,
     constants::{AF_INET, AF_INET6, IPPROTO_TCP},
-    inet::{self, InetRequest, SocketId},
+    inet::{self, InetRequest, SocketId, StateFlags},
     unix::{self, ShowFlags, UnixRequest},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use crate::model::{Listener, Port};
+use crate::model::{CgroupId, Connection, Listener, Port};
 use wire::{Answer, Row};
 
 /// How often a table that changed under the reader is read again before that is an error.
@@ -127,6 +128,36 @@ impl SockDiag {
         owners::paths(cgroup_procs, &self.unix()?)
     }
 
+    /// The connections to a port of this host that came through the listener of this cgroup, as far as the kernel tells; also
+    /// those that are over and remembered. It walks all connections, so milliseconds on a busy host.
+    pub fn connections_to(&mut self, port: Port, cgroup: Option<CgroupId>) -> Result<Vec<Connection>, Error> {
+        let mut found = Vec::new();
+        for (family, mut socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
+            socket_id.source_port = port.0;
+            let request = SockDiagMessage::InetRequest(InetRequest {
+                family,
+                protocol: IPPROTO_TCP,
+                extensions: inet::ExtensionFlags::INFO,
+                states: StateFlags::all()
+                    .difference(StateFlags::LISTEN | StateFlags::SYN_SENT | StateFlags::SYN_RECV),
+                socket_id,
+            });
+            match self.dump("TCP connections", request) {
+                Ok(rows) => found.extend(rows.into_iter().filter_map(|row| match row {
+                    Row::Connection(connection, of) => {
+                        let other = of.zip(cgroup).is_some_and(|(of, own)| of != own);
+                        (!other).then_some(connection)
+                    }
+                    Row::Tcp(_) | Row::Unix { .. } | Row::Other => None,
+                })),
+                Err(Error::Refused { source, .. })
+                    if family == AF_INET6 && source.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
     fn tcp(&mut self, port: Option<Port>) -> Result<Vec<Listener>, Error> {
         let mut found = Vec::new();
         for (family, mut socket_id, what) in [
@@ -138,13 +169,13 @@ impl SockDiag {
                 family,
                 protocol: IPPROTO_TCP,
                 extensions: inet::ExtensionFlags::empty(),
-                states: inet::StateFlags::LISTEN,
+                states: StateFlags::LISTEN,
                 socket_id,
             });
             match self.dump(what, request) {
                 Ok(rows) => found.extend(rows.into_iter().filter_map(|row| match row {
                     Row::Tcp(listener) => Some(listener),
-                    Row::Unix { .. } | Row::Other => None,
+                    Row::Connection(..) | Row::Unix { .. } | Row::Other => None,
                 })),
                 // A kernel booted without IPv6 has no such table, and so no listener in it.
                 Err(Error::Refused { source, .. })
@@ -167,7 +198,7 @@ impl SockDiag {
             .into_iter()
             .filter_map(|row| match row {
                 Row::Unix { inode, listener } => Some((inode, listener)),
-                Row::Tcp(_) | Row::Other => None,
+                Row::Tcp(_) | Row::Connection(..) | Row::Other => None,
             })
             .collect())
     }

@@ -12,7 +12,7 @@ use std::{
 use proptest::prelude::*;
 
 use super::{SockDiag, wire};
-use crate::model::{CgroupId, Listener, Place, Port};
+use crate::model::{CgroupId, Connection, Listener, Place, Port};
 
 /// The inode of our own cgroup, which is the kernel's number of it.
 fn own_cgroup() -> Option<CgroupId> {
@@ -187,4 +187,28 @@ fn a_reply_to_another_question_is_left_out_and_an_interrupted_one_is_noticed() {
         [Tcp(Listener { place: Tcp(127.0.0.1:80), cgroup: Some(CgroupId(7)), queue: 0, limit: 0 })]
     "#]]
     .assert_eq(&format!("{seen:?}\n{rows:?}\n"));
+}
+
+#[test]
+fn g1_a_connection_is_accepted_when_a_process_has_it_and_tells_what_was_sent() {
+    let listener = TcpListener::bind(V4).unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = TcpStream::connect(address).unwrap();
+    let mut diag = SockDiag::open().unwrap();
+    let mut found = || diag.connections_to(Port(address.port()), own_cgroup()).unwrap();
+    let waits = Connection {
+        local: address,
+        peer: client.local_addr().unwrap(),
+        accepted: false,
+        ended: false,
+        sent: 0,
+    };
+    assert_eq!(found(), [waits]);
+    let (mut server, _) = listener.accept().unwrap();
+    assert_eq!(found(), [Connection { accepted: true, ..waits }]);
+    std::io::Write::write_all(&mut server, b"twelve bytes").unwrap();
+    assert_eq!(found(), [Connection { accepted: true, sent: 12, ..waits }]);
+    drop(server);
+    let ended = found();
+    assert!(ended.len() == 1 && ended[0].ended, "{ended:?}");
 }

@@ -13,10 +13,13 @@ use netlink_packet_core::{
 };
 use netlink_packet_sock_diag::{
     SOCK_DIAG_BY_FAMILY,
-    constants::{AF_INET, AF_INET6, AF_UNIX, UNIX_DIAG_NAME, UNIX_DIAG_RQLEN},
+    constants::{
+        AF_INET, AF_INET6, AF_UNIX, INET_DIAG_INFO, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_LISTEN,
+        UNIX_DIAG_NAME, UNIX_DIAG_RQLEN,
+    },
 };
 
-use crate::model::{CgroupId, Listener, Place};
+use crate::model::{CgroupId, Connection, Listener, Place};
 
 /// The table changed while it was read.
 const NLM_F_DUMP_INTR: u16 = 0x10;
@@ -36,6 +39,8 @@ pub struct Malformed(#[from] DecodeError);
 #[derive(Debug)]
 pub(super) enum Row {
     Tcp(Listener),
+    /// A connection, and the cgroup of its listener's creator where it is told.
+    Connection(Connection, Option<CgroupId>),
     Unix {
         inode: u32,
         listener: Listener,
@@ -100,7 +105,10 @@ impl NetlinkDeserializable for Row {
     fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Row, DecodeError> {
         match payload.first() {
             _ if header.message_type != SOCK_DIAG_BY_FAMILY => Ok(Row::Other),
-            Some(&family @ (AF_INET | AF_INET6)) => tcp(family, payload),
+            Some(&family @ (AF_INET | AF_INET6)) if payload.get(1) == Some(&TCP_LISTEN) => {
+                tcp(family, payload)
+            }
+            Some(&family @ (AF_INET | AF_INET6)) => connection(family, payload),
             Some(&AF_UNIX) => unix(payload),
             Some(_) | None => Ok(Row::Other),
         }
@@ -130,6 +138,43 @@ fn tcp(family: u8, payload: &[u8]) -> Result<Row, DecodeError> {
         }
     }
     Ok(Row::Tcp(Listener { place, cgroup, queue, limit }))
+}
+
+/// `tcpi_bytes_sent` within `struct tcp_info`, since Linux 4.19.
+const BYTES_SENT: usize = 200;
+
+/// One that is waiting to be accepted has no inode yet, and one that is over has none any more.
+fn connection(family: u8, payload: &[u8]) -> Result<Row, DecodeError> {
+    let (header, attributes) =
+        payload.split_first_chunk::<INET_HEADER>().ok_or("an inet_diag_msg is cut short")?;
+    let end = |port: usize, address: usize| -> Result<SocketAddr, DecodeError> {
+        let ip = match family {
+            AF_INET => IpAddr::V4(Ipv4Addr::from(part::<4>(header, address)?)),
+            _ => IpAddr::V6(Ipv6Addr::from(part::<16>(header, address)?)),
+        };
+        Ok(SocketAddr::new(ip, u16::from_be_bytes(part(header, port)?)))
+    };
+    let state = header[1];
+    let inode = u32::from_ne_bytes(part(header, 68)?);
+    let (mut sent, mut cgroup) = (0, None);
+    for attribute in NlasIterator::new(attributes) {
+        let attribute = attribute?;
+        match attribute.kind() {
+            INET_DIAG_INFO => sent = part(attribute.value(), BYTES_SENT).map_or(0, u64::from_ne_bytes),
+            INET_DIAG_CGROUP_ID => {
+                cgroup = Some(CgroupId(u64::from_ne_bytes(part(attribute.value(), 0)?)));
+            }
+            _ => {}
+        }
+    }
+    let connection = Connection {
+        local: end(4, 8)?,
+        peer: end(6, 24)?,
+        accepted: inode != 0,
+        ended: !matches!(state, TCP_ESTABLISHED | TCP_CLOSE_WAIT),
+        sent,
+    };
+    Ok(Row::Connection(connection, cgroup))
 }
 
 fn unix(payload: &[u8]) -> Result<Row, DecodeError> {

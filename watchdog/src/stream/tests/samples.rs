@@ -111,6 +111,7 @@ pub(super) fn answer(verdict: Verdict, end: End) -> Record {
         took: Duration::from_micros(1_234),
         body_bytes: 612,
         warnings: vec![],
+        evidence: None,
     })
 }
 

@@ -30,6 +30,7 @@ fn a_heartbeat_says_its_verdict_and_its_numbers() {
         took: Duration::from_micros(412),
         body_bytes: 0,
         warnings: vec![Warning::ClientError(403)],
+        evidence: None,
     };
     check(
         [

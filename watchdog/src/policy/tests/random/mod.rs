@@ -304,6 +304,7 @@ impl World {
             took: Duration::from_millis(1),
             body_bytes: 0,
             warnings: vec![],
+            evidence: None,
         })));
     }
 
