@@ -25,6 +25,8 @@ const PROGRAMS: [(&str, &str); 6] = [
 /// What watchdog and the tests have the kernel load.
 const MODULES: [&str; 3] =
     ["kernel/net/ipv4/inet_diag.ko", "kernel/net/ipv4/tcp_diag.ko", "kernel/net/unix/unix_diag.ko"];
+/// What a newer kernel's modules are packed with.
+const PACKED: &str = ".xz";
 
 /// Runs all of it. The results go over a serial line of their own: a getty may take the console's.
 const RUN: &str = r#"#!/bin/sh
@@ -92,7 +94,12 @@ fn layer(folder: &Path, kernel: &Kernel, programs: &Programs, filter: Option<&st
         copy(programs.file(name)?, &layer.join(at))?;
     }
     let modules = layer.join("usr/lib/modules").join(&kernel.version);
-    for name in MODULES.into_iter().chain(["modules.builtin", "modules.builtin.modinfo", "modules.order"]) {
+    for name in ["modules.builtin", "modules.builtin.modinfo", "modules.order"] {
+        copy(&kernel.modules().join(name), &modules.join(name))?;
+    }
+    for module in MODULES {
+        let packed = format!("{module}{PACKED}");
+        let name = if kernel.modules().join(&packed).is_file() { &packed } else { module };
         copy(&kernel.modules().join(name), &modules.join(name))?;
     }
     write(&layer.join("vm/filter"), filter.unwrap_or_default())?;
