@@ -1,6 +1,6 @@
 //! A restart costs watchdog no process: it is asked of systemd, over D-Bus.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use lab::SERVICE;
 use rustix::process::Signal;
 use tests::{recovered_once, victim};
@@ -12,7 +12,7 @@ pub(crate) fn b15_where_watchdog_may_not_fork_a_restart_still_works(stage: &Stag
     let watchdog = stage.guard_unit(&victim("victim", 7000), "", &["victim"])?;
     // Those that live go on living; there will be no other.
     stage.exec(&["systemctl", "set-property", "--runtime", SERVICE, "TasksMax=1"])?;
-    is_full(stage, &format!("system.slice/{SERVICE}"))?;
+    stage.is_full(&format!("system.slice/{SERVICE}"))?;
     dies_and_comes_back(stage, &watchdog)
 }
 
@@ -23,16 +23,8 @@ pub(crate) fn b15_with_no_pids_left_beside_watchdog_a_restart_still_works(stage:
     let hog = "/bin/sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep infinity & done; wait'";
     stage.service("hog.service", hog, "Slice=full.slice\n")?;
     stage.exec(&["systemctl", "set-property", "--runtime", "full.slice", "TasksMax=10"])?;
-    is_full(stage, "full.slice")?;
+    stage.is_full("full.slice")?;
     dies_and_comes_back(stage, &watchdog)
-}
-
-fn is_full(stage: &Stage, cgroup: &str) -> Result<()> {
-    stage.until(SOON, || {
-        let (current, max) = (stage.figure(cgroup, "pids.current")?, stage.figure(cgroup, "pids.max")?);
-        ensure!(current.parse::<u64>()? >= max.parse()?, "{current} of {max} processes of {cgroup} are used");
-        Ok(())
-    })
 }
 
 fn dies_and_comes_back(stage: &Stage, watchdog: &lab::Stream) -> Result<()> {

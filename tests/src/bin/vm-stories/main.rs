@@ -7,6 +7,7 @@
 
 mod b15_memory;
 mod b15_no_pids;
+mod f6_gates;
 mod g14_oom;
 mod stage;
 
@@ -31,6 +32,9 @@ const STORIES: &[(&str, Story)] = stories![
     b15_memory::b15_the_kernel_kills_others_first,
     b15_no_pids::b15_where_watchdog_may_not_fork_a_restart_still_works,
     b15_no_pids::b15_with_no_pids_left_beside_watchdog_a_restart_still_works,
+    f6_gates::f6_a_service_that_leaks_is_the_pressure_and_is_restarted,
+    f6_gates::f6_memory_pressure_from_elsewhere_holds_a_restart_until_it_is_over,
+    f6_gates::f6_with_no_tasks_left_nothing_is_started_until_there_are_some,
     g14_oom::g14_an_oom_kill_is_a_class_of_its_own,
 ];
 

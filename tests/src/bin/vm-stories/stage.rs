@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, fs, ops::Deref, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lab::{Lab, Stream, Watchdog, WatchdogUnit};
 use tests::is_alive;
 
@@ -61,11 +61,19 @@ impl Stage {
         self.until_answers(&format!("http://127.0.0.1:{port}/"), SOON)
     }
 
-    /// A figure of a cgroup, such as `system.slice/victim.service` and `pids.current`.
-    pub(crate) fn figure(&self, cgroup: &str, name: &str) -> Result<String> {
-        let file = self.cgroup(cgroup).join(name);
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        Ok(text.trim_end().into())
+    /// Waits until no process may be born in a cgroup, such as `full.slice`.
+    pub(crate) fn is_full(&self, cgroup: &str) -> Result<()> {
+        let directory = self.cgroup(cgroup);
+        let figure = |name: &str| -> Result<u64> {
+            let text =
+                fs::read_to_string(directory.join(name)).with_context(|| format!("no {name} of {cgroup}"))?;
+            text.trim().parse().with_context(|| format!("{name} of {cgroup} is {text:?}"))
+        };
+        self.until(SOON, || {
+            let (current, max) = (figure("pids.current")?, figure("pids.max")?);
+            ensure!(current >= max, "{current} of {max} processes of {cgroup} are used");
+            Ok(())
+        })
     }
 
     pub(crate) fn evidence(&self) -> Result<()> {
