@@ -46,6 +46,7 @@ mod f16_races;
 mod f17_behind_the_front;
 mod f6_gates;
 mod f7_starved;
+mod intent;
 mod soak;
 mod stage;
 mod systemd;

@@ -77,6 +77,10 @@ async fn carry_out(connection: &Connection, act: &Act) -> std::result::Result<Re
     let unit = &act.unit;
     let queued = match act.action {
         Action::Restart { reset } => {
+            // TryRestartUnit knows the unit's name alone, and another hand may have started it anew since it was decided
+            if act.incarnation.is_some() && connection.incarnation(unit).await? != act.incarnation {
+                return Ok(Result::Nothing);
+            }
             clear(connection, unit, reset).await?;
             connection.try_restart(unit).await?
         }

@@ -8,9 +8,10 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     Error, Event, Settings,
@@ -23,8 +24,8 @@ use crate::{
     heartbeat::{Heart, Profiles, Program, Ran},
     look::{self, Lodging, Sought},
     model::{
-        Act, Action, Ask, Connect, Fact, Known, Look, OrderId, Outcome, PidFile, PidStamp, Place, Port,
-        Question, Result as Became, Service, Unit, UnitState,
+        Act, Action, Ask, Connect, Fact, Known, Look, OrderId, Others, Outcome, PidFile, PidStamp, Place,
+        Port, Question, Result as Became, Service, Unit, UnitState,
     },
     policy::Gates,
     sources::{sock_diag::SockDiag, units::Units},
@@ -32,6 +33,8 @@ use crate::{
     systemd::{self, Link},
 };
 
+/// systemd tells its state in microseconds; what else is known does not wait for one that is stuck.
+const SYSTEM: Duration = Duration::from_millis(300);
 /// So many looks at the host's pressure may be on their way.
 const PRESSING: usize = 64;
 
@@ -236,6 +239,14 @@ impl Hands {
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }
+            Question::Others => {
+                let unit = self.states.get(&look.unit).cloned();
+                let link = self.units.link();
+                tokio::spawn(async move {
+                    let known = others(unit, link).await;
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
             Question::Holders => {
                 let unit = self.states.get(&look.unit).cloned();
                 let asked = self.asked.get(&look.service).cloned().unwrap_or_default();
@@ -324,6 +335,18 @@ async fn holders(unit: Option<UnitState>, sockets: Arc<Mutex<SockDiag>>, sought:
         Ok(Ok(holders)) => Known::Holders(holders),
         Ok(Err(why)) => Known::Nothing { why },
         Err(fault) => Known::Nothing { why: fault.to_string() },
+    }
+}
+
+/// Two looks at once, at /proc and at systemd. A systemd that does not answer would not carry an order out either.
+async fn others(unit: Option<UnitState>, link: Link) -> Known {
+    let Some(unit) = unit else { return Known::Nothing { why: "the unit is not known yet".into() } };
+    let found = tokio::task::spawn_blocking(move || look::others(&unit));
+    let system = timeout(SYSTEM, async { link.connection("its state").await?.system_state().await });
+    match tokio::join!(found, system) {
+        (Ok(others), Ok(Ok(system))) => Known::Others(Box::new(Others { system, ..others })),
+        (Ok(others), Ok(Err(_)) | Err(_)) => Known::Others(Box::new(others)),
+        (Err(fault), _) => Known::Nothing { why: fault.to_string() },
     }
 }
 

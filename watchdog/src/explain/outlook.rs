@@ -197,6 +197,6 @@ fn waits(guard: &Guard) -> String {
 fn left_alone(guard: &Guard) -> String {
     let enabled = if guard.only_if_enabled { "; while the unit is disabled or masked" } else { "" };
     format!(
-        "after an operator's stop, until someone starts it; while another job is on the unit; during a pause{enabled}"
+        "after an operator's stop, until someone starts it; while another job is on the unit; during a pause{enabled}; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m"
     )
 }

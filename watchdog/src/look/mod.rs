@@ -6,6 +6,7 @@
 
 mod disks;
 mod holders;
+mod others;
 mod own;
 mod pid_file;
 mod preflight;
@@ -16,6 +17,7 @@ mod tests;
 mod witness;
 
 pub use holders::{Sought, beside, holders};
+pub use others::others;
 pub use pid_file::{Error as PidFileError, Lodging, pid_file};
 pub use preflight::preflight;
 pub use pressure::pressure;

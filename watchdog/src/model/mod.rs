@@ -13,6 +13,7 @@ mod command;
 mod evidence;
 mod name;
 mod order;
+mod others;
 mod pid_file;
 mod pressure;
 mod sign;
@@ -26,6 +27,7 @@ pub use command::{Command, Pause};
 pub use evidence::{Connection, Evidence, Meaning};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
 pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Preflight, Question, Result};
+pub use others::{Others, SystemState};
 pub use pid_file::{Lodger, PidFile, PidStamp};
 pub use pressure::{Averages, Disk, Pressed, Pressure, Tasks};
 pub use sign::{

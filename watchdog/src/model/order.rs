@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CgroupId, Incarnation, IncidentId, Mono, OrderId, PidFile, PidStamp, Pressure, Service, Tell, Unit,
-    UnitState,
+    CgroupId, Incarnation, IncidentId, Mono, OrderId, Others, PidFile, PidStamp, Pressure, Service, Tell,
+    Unit, UnitState,
 };
 
 /// What the policy wants done.
@@ -156,6 +156,8 @@ pub enum Question {
     Preflight,
     /// What the PID file of the unit says, after a start that failed.
     PidFile,
+    /// Who else has a hand in the unit or in the host.
+    Others,
 }
 
 /// The answer to a [`Look`].
@@ -186,6 +188,8 @@ pub enum Known {
     Preflight(Preflight),
     /// The PID file; `None` where there is none, or no PID in it.
     PidFile(Option<Box<PidFile>>),
+    /// Who else is at work.
+    Others(Box<Others>),
     /// The heartbeats of the service connect to listeners of these services. Told without being asked.
     Fronts(BTreeSet<Service>),
     /// It could not be looked up.

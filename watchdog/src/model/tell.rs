@@ -110,6 +110,22 @@ pub enum Hold {
         /// Which, for people.
         by: String,
     },
+    /// A package manager is at work.
+    Package {
+        /// Which, for people.
+        by: String,
+    },
+    /// Jobs of the boot are still running.
+    Boot,
+    /// The host shuts down.
+    Shutdown,
+    /// The unit's processes are frozen.
+    Frozen,
+    /// A debugger is attached to a process of the unit.
+    Debugger {
+        /// Which, for people.
+        by: String,
+    },
     /// systemd's own Restart= acts first.
     Systemd,
     /// Its unit is another service's too, under an alias; that one keeps it.

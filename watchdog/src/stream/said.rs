@@ -82,6 +82,7 @@ impl Said {
                 | Known::Pressure(_)
                 | Known::Preflight(_)
                 | Known::PidFile(_)
+                | Known::Others(_)
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },
@@ -120,6 +121,7 @@ impl Said {
                 | Known::Pressure(_)
                 | Known::Preflight(_)
                 | Known::PidFile(_)
+                | Known::Others(_)
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },

@@ -5,8 +5,8 @@ use std::{fmt::Write, time::Duration};
 use super::{Record, Said};
 use crate::model::{
     Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
-    Listener, Lodger, Mono, Outcome, PidFile, Place, Preflight, Pressure, Result, Saw, Sender, Service, Sign,
-    SignalSent, Source, Stall, Story, Tell, UnitState, Verdict, Why,
+    Listener, Lodger, Mono, Others, Outcome, PidFile, Place, Preflight, Pressure, Result, Saw, Sender,
+    Service, Sign, SignalSent, Source, Stall, Story, SystemState, Tell, UnitState, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -166,6 +166,7 @@ fn fact_said(fact: &Fact) -> String {
         Known::Pressure(pressure) => pressed(pressure),
         Known::PidFile(None) => "there is no PID file, or no PID in it".into(),
         Known::PidFile(Some(file)) => pid_file(file),
+        Known::Others(others) => at_work(others),
         Known::Fronts(fronts) if fronts.is_empty() => "no service stands in front of it".into(),
         Known::Fronts(fronts) => {
             let fronts: Vec<&str> = fronts.iter().map(Service::as_str).collect();
@@ -173,6 +174,19 @@ fn fact_said(fact: &Fact) -> String {
         }
         Known::Nothing { why } => format!("cannot be looked up: {why}"),
     }
+}
+
+fn at_work(others: &Others) -> String {
+    let Others { system, package, frozen, tracer } = others;
+    let system = match system {
+        SystemState::Booting => Some("the boot is not over"),
+        SystemState::Running => None,
+        SystemState::Stopping => Some("the host shuts down"),
+    };
+    let frozen = frozen.then_some("its processes are frozen");
+    let said = [system, frozen, package.as_deref(), tracer.as_deref()];
+    let said: Vec<&str> = said.into_iter().flatten().collect();
+    if said.is_empty() { "nobody else is at work".into() } else { said.join("; ") }
 }
 
 fn pressed(pressure: &Pressure) -> String {
@@ -280,6 +294,11 @@ fn held(hold: &Hold) -> String {
         Hold::Preflight { why } => format!("its configuration is invalid, {why}"),
         Hold::Unstartable { why } => format!("systemd would not start it again, {why}"),
         Hold::Instance { by } => by.clone(),
+        Hold::Package { by } => format!("a package manager is at work, {by}"),
+        Hold::Boot => "the boot is not over".into(),
+        Hold::Shutdown => "the host shuts down".into(),
+        Hold::Frozen => "its processes are frozen".into(),
+        Hold::Debugger { by } => format!("a debugger is attached, {by}"),
         Hold::Systemd => "systemd's own Restart= acts first".into(),
         Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "paused by an operator".into(),

@@ -2,10 +2,10 @@ use zbus::OwnedObjectPath;
 
 use super::{
     Connection, Error, Said,
-    connection::{PROPERTIES, read},
-    names, signal,
+    connection::{MANAGER, MANAGER_PATH, PROPERTIES, read},
+    names, said, signal,
 };
-use crate::model::{JobKind, Unit};
+use crate::model::{Incarnation, JobKind, SystemState, Unit};
 
 /// A job that systemd has queued; [`Queued::id`] is its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,34 @@ impl Connection {
     pub async fn read(&self, unit: &Unit) -> Result<Said, Error> {
         let reply = self.properties(&names::path_of(unit), unit.as_str()).await?;
         Said::of_all(&reply).map_err(|source| malformed(unit.as_str(), source))
+    }
+
+    /// The run that is there now; `None` when there has been none.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn incarnation(&self, unit: &Unit) -> Result<Option<Incarnation>, Error> {
+        let (path, body) = (names::path_of(unit), (signal::UNIT, "InvocationID"));
+        let reply = self.object(&path, PROPERTIES, "Get", &body, unit.as_str()).await?;
+        let body = reply.body();
+        let id: zbus::Variant<'_> = body.deserialize().map_err(|source| malformed(unit.as_str(), source))?;
+        Ok(said::bytes(&id).and_then(|id| id.try_into().ok()).map(Incarnation))
+    }
+
+    /// What systemd itself is doing.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn system_state(&self) -> Result<SystemState, Error> {
+        let about = "the state of the system";
+        let reply = self.object(MANAGER_PATH, PROPERTIES, "Get", &(MANAGER, "SystemState"), about).await?;
+        let body = reply.body();
+        let state: zbus::Variant<'_> = body.deserialize().map_err(|source| malformed(about, source))?;
+        Ok(match state.downcast_ref::<&str>() {
+            Ok("initializing" | "starting") => SystemState::Booting,
+            Ok("stopping") => SystemState::Stopping,
+            Ok(_) | Err(_) => SystemState::Running,
+        })
     }
 
     /// What a job does.

@@ -205,7 +205,7 @@ fn i32_of(value: &Variant<'_>) -> Option<i32> {
     value.downcast_ref().ok()
 }
 
-fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
+pub(super) fn bytes(value: &Variant<'_>) -> Option<Vec<u8>> {
     elements(value).map(|items| items.filter_map(|item| item.downcast_ref::<u8>().ok()).collect())
 }
 

@@ -4,7 +4,7 @@ use super::{Connection, Said, connection::MANAGER, connection::PROPERTIES};
 use crate::model::{JobKind, JobResult};
 
 pub(super) const JOB: &str = "org.freedesktop.systemd1.Job";
-const UNIT: &str = "org.freedesktop.systemd1.Unit";
+pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const JOBS: &str = "/org/freedesktop/systemd1/job/";
 
 /// What one message tells, as far as it matters here.

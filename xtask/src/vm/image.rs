@@ -47,7 +47,7 @@ const UNIT: &str = "[Unit]
 Description=The tests of this virtual machine
 After=multi-user.target
 [Service]
-Type=oneshot
+Type=exec
 ExecStart=/vm/run
 ";
 

@@ -176,7 +176,7 @@ fn a_configuration_is_explained_without_systemd() {
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when it answers well; until it first does, at most 10s, failures do not count; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
           waits for    mariadb.service: while it fails, this one is not restarted
-          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked
+          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
     "#]].assert_eq(&check(&given).to_string());
 }
 
@@ -257,7 +257,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 2m an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when it answers well; until it first does, at most 10s, failures do not count; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
-          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked
+          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
           systemd      Restart=on-failure: systemd itself starts it again after a crash or a time-out, after 100ms; watchdog lets it, asks whether the service answers, and acts only where systemd does not
           systemd      StartLimit: systemd refuses more than 5 starts in 10s; before a start of watchdog's would reach that, it clears the count: its own budget (3 in 5m) is the one that holds
@@ -274,7 +274,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 1m30s (the unit's TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
-          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked
+          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
 
         idle (idle.service)
@@ -287,7 +287,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 5m (the unit sets no TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
-          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked
+          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
           systemd      Restart=no: systemd never starts it again by itself
           systemd      StartLimit: systemd refuses more than 5 starts in 10s; before a start of watchdog's would reach that, it clears the count: its own budget (3 in 5m) is the one that holds
@@ -305,7 +305,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 1m30s (the unit's TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
-          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked
+          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
           systemd      Restart=no: systemd never starts it again by itself
           systemd      StartLimit: systemd refuses more than 5 starts in 10s; before a start of watchdog's would reach that, it clears the count: its own budget (3 in 5m) is the one that holds

@@ -9,8 +9,8 @@ use crate::{
     engine::{Core, Effect},
     explain::replay,
     model::{
-        ActiveState, Answer, Ask, Command, End, Incarnation, Mono, Order, Phase, Saw, Service, Sign, Source,
-        UnitState, Verdict,
+        ActiveState, Answer, Ask, Command, End, Fact, Incarnation, Known, Look, Mono, Order, Phase, Question,
+        Saw, Service, Sign, Source, UnitState, Verdict,
     },
     policy::{Gates, Host, Settings},
     stream::{Line, Record},
@@ -58,7 +58,9 @@ impl Recorder {
         self.write(Record::state(now, state));
     }
 
+    /// Nobody else is ever at work.
     fn effects(&mut self, now: Mono, effects: Vec<Effect>) {
+        let mut found = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Order(Order::Tell(tell)) => self.write(Record::from(&tell)),
@@ -66,12 +68,22 @@ impl Recorder {
                 Effect::Order(Order::Ask(ask)) => self.asks.push(ask),
                 Effect::Suspicion(suspicion) => self.write(Record::from(&suspicion).taken(now)),
                 Effect::Found(fact) => self.write(Record::from(&fact).taken(now)),
+                Effect::Order(Order::Look(Look {
+                    id: order, service, question: Question::Others, ..
+                })) => {
+                    found.push(Fact { order, service, at: now, known: Known::Others(Box::default()) });
+                }
                 Effect::Order(Order::Look(_))
                 | Effect::Watch(_)
                 | Effect::ReadListeners
                 | Effect::Reconcile
                 | Effect::TellState => {}
             }
+        }
+        for fact in found {
+            self.write(Record::from(&fact).taken(now));
+            let effects = self.core.fact(now, fact);
+            self.effects(now, effects);
         }
     }
 
@@ -153,8 +165,8 @@ fn a_recorded_stream_gives_the_same_decisions_over_wakings_and_a_reload() {
     check(
         &recorded("run"),
         expect![[r#"
-        no difference: 7 inputs told from 1 states on; 1 decisions, 1 actions and 1 states are compared
-        same: true"#]],
+            no difference: 8 inputs told from 1 states on; 1 decisions, 1 actions and 1 states are compared
+            same: true"#]],
     );
 }
 
@@ -163,8 +175,8 @@ fn two_runs_in_one_file_are_replayed_each_from_its_own_state() {
     check(
         &[recorded("one"), recorded("two")].concat(),
         expect![[r#"
-        no difference: 14 inputs told from 2 states on; 2 decisions, 2 actions and 2 states are compared
-        same: true"#]],
+            no difference: 16 inputs told from 2 states on; 2 decisions, 2 actions and 2 states are compared
+            same: true"#]],
     );
 }
 
@@ -177,17 +189,17 @@ fn an_edited_verdict_gives_another_decision() {
     check(
         &lines,
         expect![[r#"
-        line 5:
-          recorded: web: decided: restart web.service, because heartbeat failed: 127.0.0.1:80: connection refused (phase: connect, after 0ns)
-          replayed: nothing
-        line 6:
-          recorded: web: restart web.service
-          replayed: nothing
-        line 10:
-          recorded: state, /briefs/web/restarting_until: 160200000
-          replayed: state, /briefs/web/restarting_until: null
-        3 differences: 7 inputs told from 1 states on; 0 decisions, 0 actions and 1 states are compared
-        same: false"#]],
+            line 6:
+              recorded: web: decided: restart web.service, because heartbeat failed: 127.0.0.1:80: connection refused (phase: connect, after 0ns)
+              replayed: nothing
+            line 7:
+              recorded: web: restart web.service
+              replayed: nothing
+            line 11:
+              recorded: state, /briefs/web/restarting_until: 160200000
+              replayed: state, /briefs/web/restarting_until: null
+            3 differences: 8 inputs told from 1 states on; 0 decisions, 0 actions and 1 states are compared
+            same: false"#]],
     );
 }
 
@@ -199,11 +211,11 @@ fn a_decision_that_was_taken_out_is_missed() {
     check(
         &lines,
         expect![[r#"
-        line 6:
-          recorded: nothing
-          replayed: web: decided: restart web.service, because heartbeat failed: 127.0.0.1:80: connection refused (phase: connect, after 0ns)
-        1 difference: 7 inputs told from 1 states on; 0 decisions, 1 actions and 1 states are compared
-        same: false"#]],
+            line 7:
+              recorded: nothing
+              replayed: web: decided: restart web.service, because heartbeat failed: 127.0.0.1:80: connection refused (phase: connect, after 0ns)
+            1 difference: 8 inputs told from 1 states on; 0 decisions, 1 actions and 1 states are compared
+            same: false"#]],
     );
 }
 
@@ -215,21 +227,21 @@ fn an_action_that_was_taken_out_or_edited_is_missed() {
     check(
         &lines,
         expect![[r#"
-        line 10:
-          recorded: nothing
-          replayed: web: restart web.service
-        1 difference: 7 inputs told from 1 states on; 1 decisions, 0 actions and 1 states are compared
-        same: false"#]],
+            line 11:
+              recorded: nothing
+              replayed: web: restart web.service
+            1 difference: 8 inputs told from 1 states on; 1 decisions, 0 actions and 1 states are compared
+            same: false"#]],
     );
     lines.insert(acted, line.replace(r#""reset":false"#, r#""reset":true"#));
     check(
         &lines,
         expect![[r#"
-        line 6:
-          recorded: web: clear the start limit and restart web.service
-          replayed: web: restart web.service
-        1 difference: 7 inputs told from 1 states on; 1 decisions, 0 actions and 1 states are compared
-        same: false"#]],
+            line 7:
+              recorded: web: clear the start limit and restart web.service
+              replayed: web: restart web.service
+            1 difference: 8 inputs told from 1 states on; 1 decisions, 0 actions and 1 states are compared
+            same: false"#]],
     );
 }
 
@@ -265,7 +277,7 @@ fn a_stream_that_ends_in_the_middle_has_no_difference() {
     let lines = recorded("run");
     for length in 1..lines.len() {
         let replay = replay(lines[..length].join("\n").as_bytes(), 1).unwrap();
-        let reloads = lines[length - 1].contains("reload");
+        let reloads = lines[length - 1].contains("\"reload\"");
         assert!(replay.is_same(), "up to line {length}: {replay}");
         assert_eq!(replay.gaps.len(), usize::from(reloads), "up to line {length}: {replay}");
     }
@@ -287,9 +299,9 @@ fn the_moment_at_which_an_input_was_taken_is_needed() {
     check(
         &lines,
         expect![[r#"
-        line 2: not stepped over: this input does not say when the policy took it (an older version of watchdog?); goes on at the next state
-        line 11: not stepped over: this input does not say when the policy took it (an older version of watchdog?); goes on at the next state
-        no difference: 0 inputs told from 2 states on; 0 decisions, 0 actions and 0 states are compared
-        same: false"#]],
+            line 2: not stepped over: this input does not say when the policy took it (an older version of watchdog?); goes on at the next state
+            line 12: not stepped over: this input does not say when the policy took it (an older version of watchdog?); goes on at the next state
+            no difference: 0 inputs told from 2 states on; 0 decisions, 0 actions and 0 states are compared
+            same: false"#]],
     );
 }

@@ -177,7 +177,12 @@ impl Keeper {
                 self.step(outcome.at, told.clone());
                 self.refused(desk, error, told);
             }
-            Result::NoReply { .. } | Result::Done | Result::Nothing if current => {
+            Result::Nothing if current => {
+                self.step(outcome.at, told);
+                self.refund(desk);
+                self.lost_touch(desk);
+            }
+            Result::NoReply { .. } | Result::Done if current => {
                 self.step(outcome.at, told);
                 self.lost_touch(desk);
             }
@@ -203,7 +208,7 @@ impl Keeper {
 
     fn refused(&mut self, desk: &mut Desk<'_>, error: &str, told: String) {
         let Stage::Acting(acting) = &mut self.stage else { return };
-        let (plan, rule, charged) = (acting.plan, acting.rule.clone(), acting.since);
+        let (plan, rule) = (acting.plan, acting.rule.clone());
         if acting.undone {
             self.stopped = true;
             self.alert(desk, format!("the start that crossed an operator's stop was not taken back: {told}"));
@@ -211,11 +216,7 @@ impl Keeper {
             return;
         }
         let unsorted = std::mem::take(&mut acting.unsorted);
-        self.tries.refund(charged, desk.now, &self.guard, desk.seed);
-        desk.host_tries.refund(charged);
-        if let Some(incident) = &mut self.incident {
-            incident.restarts = incident.restarts.saturating_sub(1);
-        }
+        self.refund(desk);
         self.owed &= plan == Plan::Start;
         if unsorted.iter().any(|seen| self.is_stop(seen)) {
             self.stopped_by_other(desk);
@@ -229,6 +230,17 @@ impl Keeper {
             self.alert(desk, told);
             let until = desk.now + self.guard.backoff.max(Duration::from_secs(30));
             self.hold_for(desk, plan, rule, Hold::Backoff, until);
+        }
+    }
+
+    /// Nothing was done: it costs nothing.
+    fn refund(&mut self, desk: &mut Desk<'_>) {
+        let Stage::Acting(acting) = &self.stage else { return };
+        let charged = acting.since;
+        self.tries.refund(charged, desk.now, &self.guard, desk.seed);
+        desk.host_tries.refund(charged);
+        if let Some(incident) = &mut self.incident {
+            incident.restarts = incident.restarts.saturating_sub(1);
         }
     }
 

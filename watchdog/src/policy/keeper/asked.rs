@@ -4,6 +4,7 @@ use super::{
     Answer, Ask, Beat, Desk, IncidentEnd, Keeper, Kind, Mono, OnFailure, Order, Plan, Stage, Told, Verdict,
     words,
 };
+use crate::model::ActiveState;
 
 impl Keeper {
     /// A heartbeat ended.
@@ -99,7 +100,7 @@ impl Keeper {
             self.open(desk, desk.now);
         }
         self.step(desk.now, format!("recovered: {why}"));
-        (self.in_vain, self.gated, self.unfit) = (false, None, None);
+        (self.in_vain, self.gated, self.unfit, self.at_work) = (false, None, None, None);
         self.listener_lost = false;
         self.stage = Stage::Up;
         self.quiet_beats();
@@ -129,8 +130,17 @@ impl Keeper {
         self.beats.iter().filter(|beat| beat.pulse.on_failure == OnFailure::Restart)
     }
 
+    /// Until when failures do not count, for the unit says that it reloads. A reload that never ends is no excuse.
+    fn reloads_until(&self) -> Option<Mono> {
+        let says = self.unit.as_ref().is_some_and(|unit| unit.active == ActiveState::Reloading);
+        Some(self.reloading.filter(|_| says)? + self.guard.grace)
+    }
+
     /// A good heartbeat, which ends what it can end.
     fn alive(&mut self, desk: &mut Desk<'_>, answer: &Answer) {
+        if self.reloads_until().is_none() {
+            self.reloading = None;
+        }
         match &self.stage {
             Stage::Up => self.calm(desk, words::answer(answer)),
             Stage::Proving { since, .. } => {
@@ -165,11 +175,17 @@ impl Keeper {
                 self.tries.sick(desk.now, &self.guard);
                 self.in_vain |= self.incident.as_ref().is_some_and(|incident| incident.restarts > 0);
                 let failures = self.beats.get(answer.heartbeat).map_or(1, |beat| beat.pulse.failures);
+                self.quiet_beats();
+                if let Some(until) = self.reloads_until().filter(|until| *until > desk.now) {
+                    self.step(desk.now, "the unit says that it reloads: failures do not count yet");
+                    self.stage = Stage::Proving { since: desk.now, until };
+                    self.begin(desk.now, Kind::Probe);
+                    return;
+                }
                 let rule = match failures {
                     1 => format!("heartbeat failed: {told}"),
                     _ => format!("heartbeat failed {failures} times in a row: {told}"),
                 };
-                self.quiet_beats();
                 self.decide(desk, Plan::Restart, rule);
             }
             Stage::New

@@ -39,6 +39,7 @@ impl Checking {
 /// What stands against the plan, the weightiest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Found {
+    others: Option<Hold>,
     port_held: Option<String>,
     gate: Option<Hold>,
     unfit: Option<Hold>,
@@ -63,7 +64,7 @@ impl Keeper {
 
     /// What must be known before this plan.
     fn questions(&self, desk: &Desk<'_>, plan: Plan) -> Vec<Question> {
-        let mut questions = Vec::new();
+        let mut questions = vec![Question::Others];
         // with socket activation its ports are held by systemd, for it
         let by_socket = self.unit.as_ref().is_some_and(|unit| unit.socket_activated);
         if (plan == Plan::Start || self.listener_lost) && !by_socket {
@@ -103,6 +104,12 @@ impl Keeper {
                 }
             }
             Known::PidFile(file) => self.pid_file(desk, file.as_deref()),
+            Known::Others(others) => {
+                let hold = self.others(desk, plan, others);
+                if let Stage::Checking(checking) = &mut self.stage {
+                    checking.found.others = hold;
+                }
+            }
             Known::Unit(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
         }
         self.all_checked(desk);
@@ -134,7 +141,12 @@ impl Keeper {
         }
         let (plan, rule) = (checking.plan, checking.rule.clone());
         let found = std::mem::take(&mut checking.found);
-        let Found { port_held, ports_unknown, instance, gate, unfit, stale } = found;
+        let Found { others, port_held, ports_unknown, instance, gate, unfit, stale } = found;
+        if let Some(hold) = others {
+            let until = self.others_until(desk, plan);
+            self.hold_for(desk, plan, rule, hold, until);
+            return;
+        }
         if let Some(by) = port_held {
             let until = desk.now + ASK_AGAIN;
             self.hold_for(desk, plan, rule, Hold::PortHeld { by }, until);
@@ -176,7 +188,7 @@ impl Keeper {
 /// How long a plan waits for this answer.
 fn patience(question: Question) -> Duration {
     match question {
-        Question::Unit | Question::Holders | Question::Pressure => QUICK,
+        Question::Unit | Question::Holders | Question::Pressure | Question::Others => QUICK,
         Question::Preflight => PROGRAM,
         Question::PidFile => SEARCH,
     }

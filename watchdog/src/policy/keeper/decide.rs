@@ -65,6 +65,7 @@ impl Keeper {
         self.owed = true;
         (self.port_held_by, self.abandoned, self.last_stop, self.unsure) = (None, None, None, None);
         (self.waived, self.came_to_nothing, self.gated, self.unfit) = (false, false, None, None);
+        self.at_work = None;
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
 
@@ -93,6 +94,7 @@ impl Keeper {
             | Stage::Proving { .. } => false,
         };
         let again = again || self.is_gated_still(&holding.hold) || self.is_unfit_still(&holding.hold);
+        let again = again || self.is_at_work_still(&holding.hold);
         if !again {
             self.step(desk.now, format!("held: {}", words::hold(&holding.hold)));
             let incident = self.incident.as_ref().map(|incident| incident.id);
@@ -177,6 +179,11 @@ impl Keeper {
             | Hold::Gate { .. }
             | Hold::Preflight { .. }
             | Hold::Instance { .. }
+            | Hold::Package { .. }
+            | Hold::Boot
+            | Hold::Shutdown
+            | Hold::Frozen
+            | Hold::Debugger { .. }
             | Hold::Systemd
             | Hold::Twin { .. }
             | Hold::Pause
@@ -233,6 +240,11 @@ impl Keeper {
                 | Hold::Gate { .. }
                 | Hold::Preflight { .. }
                 | Hold::Instance { .. }
+                | Hold::Package { .. }
+                | Hold::Boot
+                | Hold::Shutdown
+                | Hold::Frozen
+                | Hold::Debugger { .. }
                 | Hold::Systemd => false,
             },
             Stage::New
@@ -305,6 +317,6 @@ impl Keeper {
 }
 
 /// Of one kind, whatever it names.
-fn alike(one: &Hold, other: &Hold) -> bool {
+pub(super) fn alike(one: &Hold, other: &Hold) -> bool {
     std::mem::discriminant(one) == std::mem::discriminant(other)
 }

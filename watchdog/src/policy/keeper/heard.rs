@@ -81,7 +81,11 @@ impl Keeper {
                 }
                 self.unit(desk, *state);
             }
-            Known::Holders(_) | Known::Pressure(_) | Known::Preflight(_) | Known::PidFile(_) => {
+            Known::Holders(_)
+            | Known::Pressure(_)
+            | Known::Preflight(_)
+            | Known::PidFile(_)
+            | Known::Others(_) => {
                 self.checked(desk, fact.order, &fact.known);
             }
             Known::Fronts(fronts) => self.fronts = fronts,

@@ -28,6 +28,9 @@ impl Keeper {
             && state.incarnation != self.incarnation
             && (active.is_up() || matches!(active, ActiveState::Activating));
         let incarnation = state.incarnation;
+        if active == ActiveState::Reloading {
+            self.reloading.get_or_insert(desk.now);
+        }
         self.cgroup = state.cgroup.or(self.cgroup);
         self.unit = Some(state);
         if first {
@@ -87,7 +90,7 @@ impl Keeper {
         self.stage = Stage::Down;
         (self.owed, self.other_hand, self.unheard, self.unsure) = (false, false, None, None);
         (self.gap, self.in_vain, self.worker) = (false, false, None);
-        (self.gated, self.unfit, self.listener_lost) = (None, None, false);
+        (self.gated, self.unfit, self.at_work, self.listener_lost) = (None, None, None, false);
         (self.refused, self.came_to_nothing, self.pid_file_told) = (false, false, None);
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
@@ -301,56 +304,6 @@ impl Keeper {
                     self.tell(desk, None, Decision::LeaveAlone { why, cause, sent });
                 }
             }
-        }
-    }
-
-    /// Another incarnation runs: what was known of the last one is over.
-    fn another_run(
-        &mut self,
-        desk: &mut Desk<'_>,
-        incarnation: Option<super::Incarnation>,
-        active: ActiveState,
-        by_systemd: bool,
-    ) {
-        self.incarnation = incarnation;
-        self.tries.started(desk.now);
-        self.exit = None;
-        if self.is_acting() {
-            return;
-        }
-        (self.stopped, self.owed, self.came_to_nothing) = (false, false, false);
-        let ours = self.unsure.take().is_some() && !by_systemd;
-        self.other_hand = !by_systemd && !ours && self.incident.is_some();
-        if by_systemd && self.tries.restarted_by_systemd(desk.now, &self.guard) {
-            let (burst, within) = (self.guard.burst, self.guard.within);
-            let unit = &self.guard.unit;
-            self.alert(desk, format!("systemd has restarted {unit} more than {burst} times within {within:?}, and it does not stay up: see `journalctl -u {unit}`"));
-        }
-        let by = match (by_systemd, ours) {
-            (true, _) => "by its own Restart=",
-            (false, true) => "upon the request that went out before watchdog died",
-            (false, false) => "by another hand",
-        };
-        self.step(desk.now, format!("started again {by}"));
-        if active.is_up() {
-            self.prove(desk);
-        } else {
-            self.ending(desk.now);
-        }
-    }
-
-    /// It runs; a good heartbeat proves it.
-    pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
-        (self.stopped, self.owed) = (false, false);
-        (self.exit, self.worker, self.unheard, self.unsure) = (None, None, None, None);
-        (self.gap, self.waived) = (false, false);
-        (self.began, self.came_to_nothing) = (Some(desk.now), false);
-        self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
-        self.quiet_beats();
-        if self.has_heartbeat() {
-            self.begin(desk.now, Kind::Probe);
-        } else {
-            self.recovered(desk, NO_HEARTBEAT.to_owned());
         }
     }
 

@@ -12,7 +12,9 @@ mod gated;
 mod heard;
 mod judge;
 mod needs;
+mod others;
 mod pid_file;
+mod runs;
 mod telling;
 mod unfit;
 mod words;
@@ -25,7 +27,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::brief::Brief;
-use self::{acting::Acting, back::Unsure, checking::Checking, gated::Gated, unfit::Unfit};
+use self::{acting::Acting, back::Unsure, checking::Checking, gated::Gated, others::AtWork, unfit::Unfit};
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
@@ -131,6 +133,12 @@ pub(super) struct Keeper {
     unfit: Option<Unfit>,
     /// Its last listener was lost: another may have its port by now.
     listener_lost: bool,
+    /// Who else is at work, while that holds this service.
+    at_work: Option<AtWork>,
+    /// It has been reloading since then, and has not answered well since it was done.
+    reloading: Option<Mono>,
+    /// When another hand started a unit that nobody had stopped.
+    by_others: VecDeque<Mono>,
     /// What was warned of already, by heartbeat.
     warned: BTreeMap<usize, Vec<Warning>>,
 }
@@ -223,6 +231,9 @@ impl Keeper {
             gated: None,
             unfit: None,
             listener_lost: false,
+            at_work: None,
+            reloading: None,
+            by_others: VecDeque::new(),
             warned: BTreeMap::new(),
         }
     }

@@ -114,6 +114,11 @@ pub(super) fn hold(hold: &Hold) -> String {
             format!("a living instance is not stopped for an invalid configuration: {why}")
         }
         Hold::Unstartable { why } => format!("systemd would not start it again: {why}"),
+        Hold::Package { by } => format!("a package manager is at work: {by}"),
+        Hold::Boot => "jobs of the boot are still running".to_owned(),
+        Hold::Shutdown => "the host shuts down".to_owned(),
+        Hold::Frozen => "its processes are frozen".to_owned(),
+        Hold::Debugger { by } => format!("a debugger is attached: {by}"),
         Hold::Systemd => "systemd's own Restart= acts first".to_owned(),
         Hold::Twin { service } => format!("service {service} keeps the same unit under another name"),
         Hold::Pause => "an operator's pause".to_owned(),
@@ -129,6 +134,7 @@ pub(super) fn question(question: Question) -> &'static str {
         Question::Holders => "who holds its ports",
         Question::Preflight => "whether its configuration is valid",
         Question::Pressure => "what the host is short of",
+        Question::Others => "who else is at work",
         Question::PidFile => "what its PID file says",
     }
 }

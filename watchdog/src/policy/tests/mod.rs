@@ -7,6 +7,7 @@ mod ends;
 mod gates;
 mod heartbeats;
 mod holds;
+mod intent;
 mod jobs;
 mod loops;
 mod needs;
@@ -102,6 +103,8 @@ struct World {
     asks: VecDeque<Ask>,
     acts: VecDeque<Act>,
     looks: VecDeque<Look>,
+    /// Who else is at work: known at once, whenever it is asked.
+    others: Others,
     log: String,
 }
 
@@ -113,6 +116,7 @@ impl World {
             asks: VecDeque::new(),
             acts: VecDeque::new(),
             looks: VecDeque::new(),
+            others: Others::default(),
             log: String::new(),
         }
     }
@@ -129,6 +133,7 @@ impl World {
     }
 
     fn put(&mut self, input: Input) {
+        let mut answered = Vec::new();
         for order in self.policy.step(self.now, input) {
             let at = Duration::from_nanos(self.now.0);
             let told = match order {
@@ -142,6 +147,11 @@ impl World {
                     self.acts.push_back(act);
                     told
                 }
+                Order::Look(Look { id: order, service, question: Question::Others, .. }) => {
+                    let (at, known) = (self.now, Known::Others(Box::new(self.others.clone())));
+                    answered.push(Fact { order, service, at, known });
+                    continue;
+                }
                 Order::Look(look) => {
                     let told = format!("look {}: {:?}", look.service, look.question);
                     self.looks.push_back(look);
@@ -151,6 +161,7 @@ impl World {
             };
             let _ = writeln!(self.log, "  {at:?} {told}");
         }
+        answered.into_iter().for_each(|fact| self.put(Input::Fact(fact)));
     }
 
     fn say(&mut self, words: &str) {
@@ -208,6 +219,8 @@ impl World {
                 self.job(service, id, JobStep::Removed { result, active: state(active) });
             }
             ["nobody", "holds"] => self.fact(&name, Known::Holders(vec![])),
+            ["others", words @ ..] => self.others = others(words),
+            ["nothing"] => self.reply(&name, Result::Nothing),
             ["pressed", figures @ ..] => self.fact(&name, Known::Pressure(Box::new(pressure(figures)))),
             ["preflight", "passed"] => self.fact(&name, Known::Preflight(Preflight::Passed)),
             ["preflight", "late"] => {
@@ -319,6 +332,7 @@ impl World {
                     Known::Preflight(_) => look.question == Question::Preflight,
                     Known::Pressure(_) => look.question == Question::Pressure,
                     Known::PidFile(_) => look.question == Question::PidFile,
+                    Known::Others(_) => false, // known at once
                     Known::Fronts(_) => false, // told without being asked
                     Known::Nothing { .. } => true,
                 }
@@ -328,6 +342,22 @@ impl World {
         let (order, service, at) = (look.id, look.service, self.now);
         self.put(Input::Fact(Fact { order, service, at, known }));
     }
+}
+
+/// Who else is at work: `apt`, `gdb`, `frozen`, `boot`, `shutdown`, or nobody.
+fn others(words: &[&str]) -> Others {
+    let mut others = Others::default();
+    for word in words {
+        match *word {
+            "apt" => others.package = Some("process 7 (apt-get) holds /var/lib/dpkg/lock-frontend".into()),
+            "gdb" => others.tracer = Some("process 8 (gdb) traces process 10 (web)".into()),
+            "frozen" => others.frozen = true,
+            "boot" => others.system = SystemState::Booting,
+            "shutdown" => others.system = SystemState::Stopping,
+            _ => panic!("word {word}"),
+        }
+    }
+    others
 }
 
 /// `memory=61/12` is avg10 and the unit's own share in percent, as `cpu=…`; `disk=…` what is free.

@@ -213,9 +213,9 @@ fn a_front_that_was_restarted_in_vain_holds_nobody_behind_it_any_more() {
             > 11215 dead
               11.402s ask web
             > 11420 dead
+              11.42s ask app
               11.42s web: decided Restart { reset: false }: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms)
               11.42s act web: Restart { reset: false }
-              11.42s ask app
             > 11430 app dead
             > 11440 app dead
               11.62s ask app

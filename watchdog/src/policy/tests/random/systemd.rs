@@ -208,6 +208,7 @@ impl Systemd {
             Question::Preflight => Known::Preflight(Preflight::Passed),
             Question::Pressure => Known::Pressure(Box::default()),
             Question::PidFile => Known::PidFile(None),
+            Question::Others => Known::Others(Box::default()),
         };
         let fact = Input::Fact(Fact { order: look.id, service: look.service, at: now, known });
         match look.question {
@@ -216,9 +217,11 @@ impl Systemd {
                 self.signs.push_back(fact);
                 self.sent += 1;
             }
-            Question::Holders | Question::Pressure | Question::Preflight | Question::PidFile => {
-                self.results.push((self.sent, fact))
-            }
+            Question::Holders
+            | Question::Pressure
+            | Question::Preflight
+            | Question::PidFile
+            | Question::Others => self.results.push((self.sent, fact)),
         }
     }
 

@@ -1,0 +1,104 @@
+//! Who else has a hand in it: a package manager that holds its lock, a frozen cgroup, a debugger.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path};
+
+use procfs::{Lock, LockKind};
+
+use super::{own, pressure::directory};
+use crate::model::{Others, SystemState, UnitState};
+
+/// What package managers lock while they change the system: dpkg and apt, rpm and dnf.
+const LOCKS: [&str; 4] = [
+    "/var/lib/dpkg/lock-frontend",
+    "/var/lib/dpkg/lock",
+    "/var/lib/rpm/.rpm.lock",
+    "/usr/lib/sysimage/rpm/.rpm.lock",
+];
+
+/// Who has a hand in this unit. What systemd is doing is not looked up here.
+pub fn others(unit: &UnitState) -> Others {
+    let home = directory(unit);
+    let pids = home.as_deref().map(own::pids).unwrap_or_default();
+    Others {
+        system: SystemState::default(),
+        package: package(),
+        frozen: home.is_some_and(|home| is_frozen(&home)),
+        tracer: pids.into_iter().find_map(tracer),
+    }
+}
+
+/// The kernel lists locks of processes that it can name here: those of other containers are theirs.
+fn package() -> Option<String> {
+    let files: Vec<(&str, fs::Metadata)> =
+        LOCKS.iter().filter_map(|path| Some((*path, fs::metadata(path).ok()?))).collect();
+    if files.is_empty() {
+        return None;
+    }
+    let locks = procfs::locks().ok()?;
+    files.iter().find_map(|(path, file)| {
+        let is_held = |lock: &&Lock| {
+            // a reader of the data base locks it too, for reading
+            matches!(lock.kind, LockKind::Write)
+                && lock.inode == file.ino()
+                && is_of(lock, file, Path::new(path))
+        };
+        let pid = locks.iter().find(is_held)?.pid?;
+        Some(format!("process {pid} ({}) holds {path}", comm(pid)))
+    })
+}
+
+/// On overlayfs and btrfs the device of a file is not the one that its locks are listed under; then it must be open.
+fn is_of(lock: &Lock, file: &fs::Metadata, path: &Path) -> bool {
+    let device = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
+    let opened = |pid: i32| {
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        files.filter_map(|it| fs::read_link(it.path()).ok()).any(|it| it == path)
+    };
+    (lock.devmaj, lock.devmin) == device || lock.pid.is_some_and(opened)
+}
+
+/// Frozen by whomever: systemd, a container engine, or by hand.
+fn is_frozen(home: &Path) -> bool {
+    let events = fs::read_to_string(home.join("cgroup.events")).unwrap_or_default();
+    events.lines().any(|line| line == "frozen 1")
+}
+
+fn tracer(pid: i32) -> Option<String> {
+    let tracer = traced_by(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)?;
+    Some(format!("process {tracer} ({}) traces process {pid} ({})", comm(tracer), comm(pid)))
+}
+
+fn traced_by(status: &str) -> Option<i32> {
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
+    tracer.trim().parse().ok().filter(|pid| *pid != 0)
+}
+
+/// Empty when it is gone.
+fn comm(pid: i32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traced_process_names_its_tracer() {
+        let status =
+            |tracer: u32| format!("Name:\tnginx\nState:\tt (tracing stop)\nTracerPid:\t{tracer}\nUid:\t0\n");
+        assert_eq!(traced_by(&status(812)), Some(812));
+        assert_eq!(traced_by(&status(0)), None);
+        assert_eq!(traced_by("Name:\tnginx\n"), None);
+    }
+
+    #[test]
+    fn a_frozen_cgroup_says_so() {
+        let home = tempfile::tempdir().expect("a folder");
+        let events = |text| fs::write(home.path().join("cgroup.events"), text).expect("a file");
+        events("populated 1\nfrozen 1\n");
+        assert!(is_frozen(home.path()));
+        events("populated 1\nfrozen 0\n");
+        assert!(!is_frozen(home.path()));
+        assert!(!is_frozen(Path::new("/nonexistent")));
+    }
+}

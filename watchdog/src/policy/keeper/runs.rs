@@ -1,0 +1,59 @@
+//! Another run of the unit: who started it, and that it has to prove itself.
+
+use super::{Desk, Keeper, Kind, NO_HEARTBEAT, Stage};
+use crate::model::ActiveState;
+
+impl Keeper {
+    /// Another incarnation runs: what was known of the last one is over.
+    pub(super) fn another_run(
+        &mut self,
+        desk: &mut Desk<'_>,
+        incarnation: Option<super::Incarnation>,
+        active: ActiveState,
+        by_systemd: bool,
+    ) {
+        self.incarnation = incarnation;
+        self.tries.started(desk.now);
+        self.exit = None;
+        if self.is_acting() {
+            return;
+        }
+        let ours = self.unsure.take().is_some() && !by_systemd;
+        if !ours && !by_systemd && !self.stopped && self.stage != Stage::Down {
+            self.started_by_others(desk);
+        }
+        (self.stopped, self.owed, self.came_to_nothing) = (false, false, false);
+        self.other_hand = !by_systemd && !ours && self.incident.is_some();
+        if by_systemd && self.tries.restarted_by_systemd(desk.now, &self.guard) {
+            let (burst, within) = (self.guard.burst, self.guard.within);
+            let unit = &self.guard.unit;
+            self.alert(desk, format!("systemd has restarted {unit} more than {burst} times within {within:?}, and it does not stay up: see `journalctl -u {unit}`"));
+        }
+        let by = match (by_systemd, ours) {
+            (true, _) => "by its own Restart=",
+            (false, true) => "upon the request that went out before watchdog died",
+            (false, false) => "by another hand",
+        };
+        self.step(desk.now, format!("started again {by}"));
+        if active.is_up() {
+            self.prove(desk);
+        } else {
+            self.ending(desk.now);
+        }
+    }
+
+    /// It runs; a good heartbeat proves it.
+    pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
+        (self.stopped, self.owed) = (false, false);
+        (self.exit, self.worker, self.unheard, self.unsure) = (None, None, None, None);
+        (self.gap, self.waived) = (false, false);
+        (self.began, self.came_to_nothing) = (Some(desk.now), false);
+        self.stage = Stage::Proving { since: desk.now, until: desk.now + self.guard.grace };
+        self.quiet_beats();
+        if self.has_heartbeat() {
+            self.begin(desk.now, Kind::Probe);
+        } else {
+            self.recovered(desk, NO_HEARTBEAT.to_owned());
+        }
+    }
+}
