@@ -24,6 +24,7 @@ mod b1_clean_end;
 mod bad_input;
 mod c10_systemd_alone;
 mod c13_own_death;
+mod c13_points;
 mod c18_pid_file;
 mod c19_reload;
 mod c1_tcp;

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 /// From the ground up.
 const FLOORS: [&[&str]; 7] = [
     &["model"],
-    &["clock"], // needs no more than the words, and serves every floor but the pure rooms
+    &["clock", "crash"], // needs no more than the words, and serves every floor but the pure rooms
     &["suspicion", "policy", "systemd"],
     &["sources", "heartbeat", "actuator", "look", "recorder", "notify", "stream", "store"],
     &["engine", "control"],

@@ -2,6 +2,7 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io::{self, IsTerminal as _, Write as _},
     path::Path,
+    time::Duration,
 };
 
 use tokio::{
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{self, Loaded},
-    engine::{self, Edges, Engine, Request, SIGNS, Wires},
+    engine::{self, Edges, Engine, Recovered, Request, SIGNS, Wires},
     model::Watch,
     sources::{
         ebpf::{self, Kept},
@@ -32,6 +33,9 @@ use crate::{
     suspicion::Suspicions,
     systemd::{self, Sockets, Way},
 };
+
+/// How long a disk may take to give what was kept.
+const DISK: Duration = Duration::from_secs(10);
 
 /// `watchdog run`.
 #[derive(Debug, clap::Args)]
@@ -195,7 +199,9 @@ async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exi
     let (units, task) = Units::start(wanted, signs.clone());
     let edges = Edges { units: units.clone(), sockets };
     let wires = Wires { signs: seen, watch };
-    let mut engine = Engine::new(settings, seed(), edges, stream, wires).map_err(|fault| {
+    let recovered = recovered(&settings).await;
+    recovered.warnings.iter().for_each(complain);
+    let mut engine = Engine::new(settings, recovered, edges, stream, wires).map_err(|fault| {
         complain(fault);
         Exit::Configuration(78)
     })?;
@@ -250,6 +256,20 @@ async fn end_of(task: &mut Option<JoinHandle<()>>) {
 fn unavailable(fault: impl std::fmt::Display) -> Exit {
     complain(fault);
     Exit::Unavailable
+}
+
+/// What was kept, unless the disk takes too long to give it.
+async fn recovered(settings: &engine::Settings) -> Recovered {
+    let (folder, policy, seed) = (settings.state_directory.clone(), settings.policy.clone(), seed());
+    let read = tokio::task::spawn_blocking(move || Recovered::read(&folder, &policy, seed));
+    let folder = settings.state_directory.display();
+    let why = match tokio::time::timeout(DISK, read).await {
+        Ok(Ok(recovered)) => return recovered,
+        Ok(Err(fault)) => format!("cannot read what is kept in {folder}: {fault}"),
+        Err(_) => format!("{folder} cannot be read within {DISK:?} (is the disk stuck?)"),
+    };
+    let why = format!("{why}; budgets begin afresh, and are not kept over a restart of watchdog");
+    Recovered::afresh(&settings.policy, seed, why)
 }
 
 /// The seed of every jitter; recorded in the stream's `.state`.

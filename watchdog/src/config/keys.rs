@@ -65,8 +65,7 @@ pub(super) const TABLES: [(&str, &[&str]); 11] = [
 ];
 
 /// Keys that are read and checked, and not acted upon by this version; and what that means.
-pub(super) const CHECKED_ONLY: [(&str, &str); 5] = [
-    ("watchdog.state_directory", "budgets and pauses are not kept over a restart of watchdog"),
+pub(super) const CHECKED_ONLY: [(&str, &str); 4] = [
     ("watchdog.control_socket", "nothing listens there"),
     ("service.*.group", "services of one group have nothing in common yet"),
     ("service.*.log", "this log is not read"),
@@ -75,9 +74,6 @@ pub(super) const CHECKED_ONLY: [(&str, &str); 5] = [
         "a 5xx status line that leaves the unit is not seen; its heartbeat still is",
     ),
 ];
-
-/// Of these, the ones whose default is not acted upon either; they are told always.
-pub(super) const TOLD_ALWAYS: [&str; 1] = ["watchdog.state_directory"];
 
 /// Tables that the documentation names and this version does not know yet. They are refused: whoever writes one counts on it.
 pub(super) const TO_COME: [&str; 3] = ["watchdog.recorder", "watchdog.notify", "service.*.restart.ladder"];

@@ -167,13 +167,7 @@ fn draft(
 }
 
 fn checked_only(log: &reader::Log) -> Vec<String> {
-    let mut told = log.checked_only.take();
-    let always = keys::CHECKED_ONLY.iter().filter(|(key, _)| keys::TOLD_ALWAYS.contains(key));
-    for (key, means) in always {
-        if !told.iter().any(|(said, _)| said == key) {
-            told.push(((*key).into(), means));
-        }
-    }
+    let told = log.checked_only.take();
     told.into_iter().map(|(key, means)| format!("{key}: {means}")).collect()
 }
 

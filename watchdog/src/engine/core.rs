@@ -53,6 +53,11 @@ impl Core {
         self.suspicions.inherit(left);
     }
 
+    /// Goes on with a policy that was kept; what the other room knew is seen again.
+    pub fn with(policy: Policy, suspicion: suspicion::Settings) -> Core {
+        Core { policy, suspicions: Suspicions::new(suspicion) }
+    }
+
     /// The decisions' room.
     pub fn policy(&self) -> &Policy {
         &self.policy

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     actuator::{self, Actuator},
     clock,
+    crash::{self, Point},
     heartbeat::{Heart, Profiles, Program, Ran},
     look::{self, Lodging, Sought},
     model::{
@@ -181,6 +182,7 @@ impl Hands {
         let carried_out = self.actuator.carry_out(act);
         let results = self.results.clone();
         tokio::spawn(async move {
+            crash::at(Point::Released);
             let requested = clock::now();
             let removed = match stale {
                 Some((stale, lodging)) => removed(lodging, stale).await,
@@ -193,6 +195,7 @@ impl Hands {
                     Outcome { order, service, incident, requested, at: clock::now(), result }
                 }
             };
+            crash::at(Point::Requested);
             results.send(Event::Outcome(outcome)).await.ok();
         });
     }

@@ -7,7 +7,10 @@
 
 mod core;
 mod hands;
+mod memory;
 mod prepared;
+mod reload;
+mod remembered;
 mod settings;
 mod tables;
 mod witness;
@@ -20,15 +23,18 @@ use tokio::{
 };
 
 pub use self::core::{Core, Effect};
+pub use memory::Recovered;
 pub use prepared::Prepared;
 pub use settings::Settings;
 pub use tables::Table;
 
-use self::hands::Hands;
+use self::{hands::Hands, memory::Memory};
 use crate::{
     clock,
+    crash::{self, Point},
     model::{
-        Answer, Command, Fact, Listener, Mono, Order, Outcome, Port, Saw, Service, Sign, Source, Unit, Watch,
+        Answer, Command, Decision, Fact, JobStep, Listener, Mono, Order, Outcome, Port, Saw, Service, Sign,
+        Source, Unit, Watch,
     },
     policy::Input,
     stream::{Record, Stream},
@@ -91,6 +97,9 @@ pub struct Engine {
     watch: watch::Sender<Watch>,
     /// The last table, so that one that did not change is not told again.
     listeners: Vec<Listener>,
+    memory: Memory,
+    /// What the policy ordered when it came back.
+    begin: Vec<Order>,
     /// Gaps of the stream after which the state was written.
     gaps: u64,
     reconcile_at: Mono,
@@ -108,13 +117,14 @@ impl Engine {
     /// Everything is connected; nothing is decided yet.
     pub fn new(
         settings: Settings,
-        seed: u64,
+        recovered: Recovered,
         edges: Edges,
         stream: Stream,
         wires: Wires,
     ) -> Result<Engine, Error> {
         let (sender, results) = mpsc::channel(RESULTS);
-        let core = Core::new(clock::now(), settings.policy.clone(), settings.suspicion.clone(), seed);
+        let Recovered { policy, orders: begin, memory, .. } = recovered;
+        let core = Core::with(policy, settings.suspicion.clone());
         let hands = Hands::new(&settings, edges, sender)?;
         Ok(Engine {
             core,
@@ -124,6 +134,8 @@ impl Engine {
             results,
             watch: wires.watch,
             listeners: Vec::new(),
+            memory,
+            begin,
             gaps: 0,
             reconcile_at: clock::now() + RECONCILE,
         })
@@ -142,6 +154,9 @@ impl Engine {
     /// Runs until it is told to stop, or until a source that cannot be missed is gone.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         self.watch.send_replace(self.core.watch().clone());
+        for order in std::mem::take(&mut self.begin) {
+            self.order(order);
+        }
         self.tell_state();
         let mut in_a_row = 0;
         loop {
@@ -164,6 +179,10 @@ impl Engine {
             let pause = wake_at.since(clock::now());
             tokio::select! {
                 biased;
+                () = self.memory.went_on() => {
+                    self.remembered();
+                    continue;
+                }
                 sign = self.signs.recv() => match sign {
                     Some(sign) => {
                         in_a_row += 1;
@@ -184,6 +203,9 @@ impl Engine {
             }
             in_a_row = 0;
         }
+        if !self.memory.close(clock::now(), self.core.policy(), Duration::from_secs(2)) {
+            tracing::warn!("the last state was not stored: the disk is stuck");
+        }
         let unwritten = self.stream.close(Duration::from_secs(2));
         if unwritten > 0 {
             tracing::warn!(unwritten, "records were not written: their readers are stuck");
@@ -198,6 +220,7 @@ impl Engine {
         if self.hands.tables.is_overdue() {
             self.hands.read_listeners(self.core.suspicions());
         }
+        self.remembered();
         if let Ok(request) = requests.try_recv() {
             self.request(Some(request))?;
         }
@@ -223,14 +246,24 @@ impl Engine {
     }
 
     fn wake_at(&self) -> Mono {
-        self.core.wake_at().map_or(self.reconcile_at, |at| at.min(self.reconcile_at))
+        let own = self.core.wake_at().into_iter().chain(self.memory.wake_at());
+        own.fold(self.reconcile_at, Mono::min)
     }
 
     fn sign(&mut self, sign: &Sign) {
         let now = self.caught_up();
+        if matches!(&sign.saw, Saw::Job(job) if matches!(job.step, JobStep::Removed { .. })) {
+            crash::at(Point::JobDone);
+        }
         let service = self.core.about(sign);
         let record = Record::sign(sign, service.as_ref());
-        self.stream.write(&if Input::of(sign).is_some() { record.taken(now) } else { record });
+        match Input::of(sign) {
+            Some(input) => {
+                self.memory.input(now, &input);
+                self.stream.write(&record.taken(now));
+            }
+            None => self.stream.write(&record),
+        }
         if let Saw::Unit(state) = &sign.saw {
             self.hands.learn(state);
         }
@@ -240,6 +273,7 @@ impl Engine {
 
     fn event(&mut self, event: Event) {
         let now = self.caught_up();
+        self.remember(now, &event);
         let effects = match event {
             Event::Answer(answer) => {
                 self.stream.write(&Record::from(&*answer).taken(now));
@@ -273,12 +307,16 @@ impl Engine {
     fn caught_up(&mut self) -> Mono {
         let now = clock::now();
         let effects = self.core.wake(now);
+        if effects.iter().any(|effect| matches!(effect, Effect::Order(Order::Act(_)))) {
+            self.memory.input(now, &Input::Wake); // no other input tells of what was due
+        }
         self.carry_out(now, effects);
         now
     }
 
     fn wake(&mut self) {
         let now = self.caught_up();
+        self.remembered();
         if now >= self.reconcile_at {
             self.reconcile_at = now + RECONCILE;
             self.hands.reconcile(self.core.policy().units_and_services());
@@ -288,8 +326,14 @@ impl Engine {
     fn carry_out(&mut self, now: Mono, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Suspicion(suspicion) => self.stream.write(&Record::from(&suspicion).taken(now)),
-                Effect::Found(fact) => self.stream.write(&Record::from(&fact).taken(now)),
+                Effect::Suspicion(suspicion) => {
+                    self.stream.write(&Record::from(&suspicion).taken(now));
+                    self.memory.input(now, &Input::Suspicion(suspicion));
+                }
+                Effect::Found(fact) => {
+                    self.stream.write(&Record::from(&fact).taken(now));
+                    self.memory.input(now, &Input::Fact(fact));
+                }
                 Effect::Order(order) => self.order(order),
                 Effect::Watch(watch) => {
                     self.watch.send_replace(watch);
@@ -309,14 +353,19 @@ impl Engine {
                 self.hands.ask(ask, &places, |service, port| core.own_address(service, Port(port)));
             }
             Order::Act(act) => {
-                // requested first: the record of it can wait, the service cannot
-                let record = Record::action(clock::now(), &act);
-                self.hands.act(act);
-                self.stream.write(&record);
+                crash::at(Point::Decided);
+                if let Some(act) = self.memory.before(clock::now(), act) {
+                    self.act(act);
+                }
             }
             Order::Look(look) => {
                 let places = self.core.own_places(&look.service);
                 self.hands.look(look, places);
+            }
+            Order::Tell(tell) if matches!(tell.decision, Decision::End(_)) => {
+                crash::at(Point::Recovered);
+                self.stream.write(&Record::from(&tell));
+                self.memory.input(clock::now(), &Input::Wake); // what follows an end says that it was told
             }
             Order::Tell(tell) => self.stream.write(&Record::from(&tell)),
         }
@@ -330,35 +379,6 @@ impl Engine {
             self.stream.write(&Record::sign(&sign, None));
         }
         self.core.sign(now, &sign)
-    }
-
-    fn reload(&mut self, prepared: Prepared) {
-        let Prepared { settings, hearts, sinks } = prepared;
-        if let Err(fault) = self.stream.replace(sinks) {
-            self.kept_old(fault.to_string());
-            tracing::warn!(%fault, "the new configuration is not in force");
-            return;
-        }
-        self.hands.replace(&settings, hearts);
-        let now = self.caught_up();
-        // before what follows from it; the state after it says what is in force
-        self.stream.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
-        let effects = self.core.replace(now, settings.policy, settings.suspicion);
-        self.carry_out(now, effects);
-        self.hands.watch_units(self.core.policy().units());
-        self.tell_state();
-        tracing::info!("the new configuration is in force");
-    }
-
-    fn kept_old(&self, faults: String) {
-        self.stream.write(&Record::command(clock::now(), &Command::Reload { faults: Some(faults) }));
-    }
-
-    fn tell_state(&self) {
-        match serde_json::to_value(self.core.policy()) {
-            Ok(state) => self.stream.write(&Record::state(clock::now(), state)),
-            Err(fault) => tracing::warn!(%fault, "cannot write the state of the policy"),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Mono, Service};
+use super::{Mono, Service, Wall};
 
 /// What an operator asks of watchdog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Pause {
     /// When it ends.
     #[serde(rename = "until_us")]
     pub until: Mono,
+    /// When it was asked for, for people.
+    #[serde(rename = "since_wall_us")]
+    pub since: Wall,
     /// Who asked for it.
     pub by: String,
     /// Why.

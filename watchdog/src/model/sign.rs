@@ -26,6 +26,8 @@ pub enum Source {
     Units,
     /// The kernel's table of sockets.
     SockDiag,
+    /// No source of signs: what watchdog remembers over its own death.
+    Store,
 }
 
 /// What a source can see.

@@ -341,6 +341,7 @@ fn source(source: Source) -> &'static str {
         Source::Ebpf => "the probes in the kernel",
         Source::Units => "the connection to systemd",
         Source::SockDiag => "the kernel's table of sockets",
+        Source::Store => "the store of watchdog's own state",
     }
 }
 

@@ -103,7 +103,7 @@ fn unit_and_url_alone_are_the_sample_without_what_it_names() {
     );
     let php = Service::new("php");
     assert_eq!(least.warnings, Vec::<String>::new());
-    assert_eq!(least.checked_only.len(), 1); // what is not acted upon though its default says so
+    assert_eq!(least.checked_only, Vec::<String>::new());
 
     // What the sample's own text calls no default.
     let mut policy = whole.settings.policy;
@@ -134,7 +134,6 @@ fn the_sample_says_which_keys_are_only_checked() {
     let text = loaded(SAMPLE).checked_only.join("\n") + "\n";
     expect_test::expect![[r#"
         watchdog.control_socket: nothing listens there
-        watchdog.state_directory: budgets and pauses are not kept over a restart of watchdog
         service.php.group: services of one group have nothing in common yet
         service.php.log: this log is not read
         service.php.stall.status_5xx: a 5xx status line that leaves the unit is not seen; its heartbeat still is

@@ -263,7 +263,7 @@ impl World {
             ["back"] => self.put(Input::Back { seed: 8 }),
             ["pause", ms] => {
                 let until = self.now + Duration::from_millis(ms.parse().unwrap());
-                let pause = Pause { until, by: "root".into(), reason: "deploy".into() };
+                let pause = Pause { until, since: Wall(0), by: "root".into(), reason: "deploy".into() };
                 self.put(Input::Command(Command::Pause { service: name, pause }));
             }
             ["resume"] => self.put(Input::Command(Command::Resume { service: name })),

@@ -10,7 +10,7 @@ use super::samples::{
 use crate::{
     model::{
         Act, Action, Answer, Cause, CgroupId, Command, Decision, End, Hold, Holder, IncidentEnd, Known, Loss,
-        OrderId, Pause, Phase, Result, SignalSent, Verdict, Warning,
+        OrderId, Pause, Phase, Result, SignalSent, Verdict, Wall, Warning,
     },
     stream::Record,
 };
@@ -185,15 +185,19 @@ fn a_fact_says_what_was_found() {
 
 #[test]
 fn a_command_says_who_gave_it() {
-    let pause =
-        Pause { until: AT + Duration::from_mins(10), by: "alice (uid 1000)".into(), reason: "deploy".into() };
+    let pause = Pause {
+        until: AT + Duration::from_mins(10),
+        since: Wall(1_793_588_645_000_000),
+        by: "alice (uid 1000)".into(),
+        reason: "deploy".into(),
+    };
     check(
         [
             Record::command(AT, &Command::Pause { service: nginx(), pause }),
             Record::command(AT, &Command::Resume { service: nginx() }),
         ],
         expect![[r#"
-            {…"type":"watchdog.command","subject":"nginx",…"data":{"command":{"pause":{"pause":{"by":"alice (uid 1000)","reason":"deploy","until_us":5600000250},"service":"nginx"}},"mono_us":5000000250}}
+            {…"type":"watchdog.command","subject":"nginx",…"data":{"command":{"pause":{"pause":{"by":"alice (uid 1000)","reason":"deploy","since_wall_us":1793588645000000,"until_us":5600000250},"service":"nginx"}},"mono_us":5000000250}}
             nginx: paused for 10 min by alice (uid 1000): deploy
             {…"type":"watchdog.command","subject":"nginx",…"data":{"command":{"resume":{"service":"nginx"}},"mono_us":5000000250}}
             nginx: resumed

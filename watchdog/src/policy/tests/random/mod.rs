@@ -229,7 +229,7 @@ impl World {
             Event::Pause(at, pause) => {
                 let service = self.systemd.units[at].service.clone();
                 let until = self.now + Duration::from_millis(pause);
-                let pause = Pause { until, by: "root".into(), reason: String::new() };
+                let pause = Pause { until, since: Wall(0), by: "root".into(), reason: String::new() };
                 self.put(Input::Command(Command::Pause { service, pause }));
             }
             Event::Resume(at) => {

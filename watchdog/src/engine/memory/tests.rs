@@ -1,0 +1,247 @@
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use super::{Memory, Recovered};
+use crate::{
+    clock,
+    model::{
+        Act, Action, ActiveState, Cause, CgroupId, Command, Ends, Exit, FileState, Incarnation, IncidentId,
+        LoadState, Mono, Order, OrderId, Pause, Question, RestartOn, Service, Suspicion, UnitState, Wall,
+        Why,
+    },
+    policy::{Gates, Guard, Host, Input, Policy, Settings, StalePidFile},
+    store,
+};
+
+fn settings(burst: u32) -> Settings {
+    let second = Duration::from_secs(1);
+    let gates = Gates { memory: None, io: None, cpu: None, disk_free: 0, hold_for: second };
+    let host = Host { observe: false, concurrent_restarts: 1, restarts: 20, within: second * 600, gates };
+    let web = Guard {
+        unit: "web.service".parse().unwrap(),
+        group: None,
+        depends_on: Vec::new(),
+        only_if_enabled: true,
+        preflight: None,
+        pid_file: None,
+        stale_pid_file: StalePidFile::Keep,
+        heartbeats: Vec::new(),
+        on: RestartOn::OnFailure,
+        stop_timeout: None,
+        start_timeout: None,
+        grace: second,
+        burst,
+        within: second * 300,
+        backoff: second,
+        backoff_max: second * 300,
+        stable: second * 600,
+    };
+    Settings { host, services: BTreeMap::from([(web_service(), web)]) }
+}
+
+fn web_service() -> Service {
+    Service::new("web")
+}
+
+fn unit(active: ActiveState) -> UnitState {
+    UnitState {
+        unit: "web.service".parse().unwrap(),
+        load: LoadState::Loaded,
+        file: FileState::Other,
+        active,
+        sub: String::new(),
+        incarnation: Some(Incarnation([1; 16])),
+        main_pid: Some(10),
+        cgroup: Some(CgroupId(1)),
+        cgroup_path: "/system.slice/web.service".into(),
+        job: None,
+        main_ended: None,
+        result: if active == ActiveState::Failed { "signal" } else { "success" }.into(),
+        restart: RestartOn::No,
+        restart_pause: Duration::ZERO,
+        restarts: 0,
+        stop_timeout: None,
+        start_timeout: None,
+        start_limit_burst: 0,
+        start_limit_interval: Duration::ZERO,
+        socket_activated: true, // nothing is looked up before its start
+        oneshot: false,
+        success: Ends::default(),
+        prevent: Ends::default(),
+        force: Ends::default(),
+        pid_file: None,
+        program: None,
+        came_up: true,
+        stopped_first: false,
+    }
+}
+
+/// A process that stores each input, as the engine does.
+fn run(recovered: Recovered, inputs: Vec<Input>) -> (Policy, Vec<Order>) {
+    let Recovered { mut policy, mut memory, .. } = recovered;
+    let mut orders = Vec::new();
+    for input in inputs {
+        let now = clock::now();
+        orders.extend(policy.catch_up(now));
+        memory.input(now, &input);
+        orders.extend(policy.step(now, input));
+    }
+    dies(memory);
+    (policy, orders)
+}
+
+/// All that was handed over is stored, and nothing is tidied up.
+fn dies(memory: Memory) {
+    assert!(memory.store.expect("a store").close(Duration::from_secs(20)));
+}
+
+fn killed() -> Vec<Input> {
+    let exit = Exit {
+        cgroup: CgroupId(1),
+        pid: 10,
+        cause: Cause::Signal { signal: 9, core: false },
+        comm: "web".into(),
+        more: 0,
+    };
+    let why = Why::MainExit { exit, sent: None };
+    vec![
+        Input::Unit(Box::new(unit(ActiveState::Active))),
+        Input::Suspicion(Suspicion { service: web_service(), at: clock::now(), why }),
+        Input::Unit(Box::new(unit(ActiveState::Failed))),
+    ]
+}
+
+fn read(folder: &Path, burst: u32) -> Recovered {
+    Recovered::read(folder, &settings(burst), 7)
+}
+
+fn spent(policy: &Policy) -> usize {
+    let state = serde_json::to_value(policy).unwrap();
+    state["keepers"]["web"]["tries"]["spent"].as_array().unwrap().len()
+}
+
+#[test]
+fn c13_what_was_decided_is_known_to_the_next_process_and_no_order_is_given_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = read(folder.path(), 3);
+    assert_eq!(first.warnings, Vec::<String>::new());
+    let (policy, orders) = run(first, killed());
+    let acts = |orders: &[Order]| orders.iter().filter(|order| matches!(order, Order::Act(_))).count();
+    assert_eq!((acts(&orders), spent(&policy)), (1, 1));
+    let again = read(folder.path(), 3);
+    assert_eq!(again.warnings, Vec::<String>::new());
+    assert_eq!((acts(&again.orders), spent(&again.policy)), (0, 1));
+    let reads = |order: &Order| matches!(order, Order::Look(look) if look.question == Question::Unit);
+    assert!(
+        again.orders.iter().any(reads),
+        "the unit is read before anything is decided: {:?}",
+        again.orders
+    );
+}
+
+#[test]
+fn c13_other_settings_are_in_force_over_what_was_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    run(read(folder.path(), 3), killed());
+    let again = read(folder.path(), 5);
+    assert_eq!((again.policy.settings(), spent(&again.policy)), (settings(5), 1));
+}
+
+#[test]
+fn c13_a_state_that_makes_no_sense_or_is_of_another_time_is_set_aside() {
+    let boot = super::boot().unwrap();
+    let ahead = clock::now() + Duration::from_secs(3600);
+    let later = serde_json::to_string(&Policy::new(ahead, settings(3), 1)).unwrap();
+    for (state, input) in [("{}", "[]"), (later.as_str(), "\"wake\""), ("no JSON", "\"wake\"")] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut store, _) = store::open(folder.path(), &boot, "0").unwrap();
+        store.state(&boot, state.into()).unwrap();
+        store.input(Mono(1_000), input.into()).unwrap();
+        assert!(store.close(Duration::from_secs(20)));
+        let fresh = read(folder.path(), 3);
+        assert_eq!(fresh.warnings.len(), 1, "{:?}", fresh.warnings);
+        assert!(fresh.warnings[0].contains("set aside"), "{:?}", fresh.warnings);
+        dies(fresh.memory);
+        assert_eq!(read(folder.path(), 3).warnings, Vec::<String>::new(), "once");
+        let aside = std::fs::read_dir(folder.path()).unwrap();
+        let aside = aside.filter(|it| it.as_ref().unwrap().file_name().to_string_lossy().contains("aside"));
+        assert!(aside.count() >= 1);
+    }
+}
+
+#[test]
+fn a18_a_pause_outlives_watchdog_and_the_boot_until_its_end_by_the_wall_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let until = clock::now() + Duration::from_secs(600);
+    let pause = Pause { until, since: clock::wall(), by: "alice".into(), reason: "deploy".into() };
+    let command = Command::Pause { service: web_service(), pause: pause.clone() };
+    run(read(folder.path(), 3), vec![Input::Command(command)]);
+    let of = |recovered: &Recovered| {
+        serde_json::to_value(&recovered.policy).unwrap()["keepers"]["web"]["pause"].clone()
+    };
+    let again = read(folder.path(), 3);
+    let kept: Pause = serde_json::from_value(of(&again)).unwrap();
+    assert_eq!((&kept.by, &kept.reason, kept.since), (&pause.by, &pause.reason, pause.since));
+    let apart = kept.until.since(until).max(until.since(kept.until));
+    assert!(apart < Duration::from_secs(1), "{} instead of {until}", kept.until);
+    dies(again.memory);
+
+    // another boot: of the state nothing is left but the pause; one that is over is forgotten
+    let (mut store, _) = store::open(folder.path(), "another boot", "0").unwrap();
+    store.state("another boot", "{}".into()).unwrap();
+    assert!(store.close(Duration::from_secs(20)));
+    let rebooted = read(folder.path(), 3);
+    assert_eq!(rebooted.warnings, Vec::<String>::new());
+    assert_eq!(of(&rebooted)["by"], "alice");
+    dies(rebooted.memory);
+    let boot = super::boot().unwrap();
+    let (mut store, kept) = store::open(folder.path(), &boot, "0").unwrap();
+    let over = store::KeptPause { ends: Wall(clock::wall().0 - 1), ..kept.pauses[0].clone() };
+    store.pause(over).unwrap();
+    assert!(store.close(Duration::from_secs(20)));
+    let over = read(folder.path(), 3);
+    assert!(of(&over).is_null());
+    dies(over.memory);
+    let (_, kept) = store::open(folder.path(), &boot, "0").unwrap();
+    assert_eq!(kept.pauses, vec![]);
+}
+
+#[test]
+fn c15_without_a_store_nothing_waits_and_it_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("no folder");
+    std::fs::write(&file, "").unwrap();
+    let mut recovered = read(&file, 3);
+    assert_eq!(recovered.warnings.len(), 1, "{:?}", recovered.warnings);
+    let act = act();
+    assert_eq!(recovered.memory.before(clock::now(), act.clone()), Some(act));
+    assert_eq!(recovered.memory.wake_at(), None);
+}
+
+#[test]
+fn c15_an_action_waits_for_the_store_and_for_a_stuck_one_no_longer_than_its_patience() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut memory = read(folder.path(), 3).memory;
+    let now = clock::now();
+    memory.last += 1_000; // as if so much were on its way to a disk that does not answer
+    assert_eq!(memory.before(now, act()), None);
+    assert!(memory.news(now).acts.is_empty());
+    assert_eq!(memory.wake_at(), Some(now + super::PATIENCE));
+    let late = memory.news(now + super::PATIENCE);
+    assert_eq!(late.acts, vec![act()]);
+    assert!(late.works.expect("it is told").is_err());
+    assert_eq!(memory.before(now + super::PATIENCE, act()), Some(act()), "nothing waits for it any more");
+    assert!(memory.news(now + super::PATIENCE).works.is_none(), "it is told once");
+    assert!(memory.wants_state(now + super::PATIENCE + super::AGAIN), "it is tried again");
+    dies(memory);
+}
+
+fn act() -> Act {
+    Act {
+        id: OrderId(1),
+        service: web_service(),
+        unit: "web.service".parse().unwrap(),
+        incarnation: None,
+        incident: IncidentId { run: 1, number: 1 },
+        action: Action::Start { reset: false },
+    }
+}

@@ -1,0 +1,44 @@
+//! Other settings come into force, and the state that says so.
+
+use super::{Engine, Prepared};
+use crate::{
+    clock,
+    crash::{self, Point},
+    model::Command,
+    policy::Input,
+    stream::Record,
+};
+
+impl Engine {
+    pub(super) fn reload(&mut self, prepared: Prepared) {
+        let Prepared { settings, hearts, sinks } = prepared;
+        if let Err(fault) = self.stream.replace(sinks) {
+            self.kept_old(fault.to_string());
+            tracing::warn!(%fault, "the new configuration is not in force");
+            return;
+        }
+        self.hands.replace(&settings, hearts);
+        let now = self.caught_up();
+        // before what follows from it; the state after it says what is in force
+        self.stream.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
+        self.memory.input(now, &Input::Settings(Box::new(settings.policy.clone())));
+        let effects = self.core.replace(now, settings.policy, settings.suspicion);
+        crash::at(Point::Reloaded);
+        self.carry_out(now, effects);
+        self.hands.watch_units(self.core.policy().units());
+        self.tell_state();
+        tracing::info!("the new configuration is in force");
+    }
+
+    pub(super) fn kept_old(&self, faults: String) {
+        self.stream.write(&Record::command(clock::now(), &Command::Reload { faults: Some(faults) }));
+    }
+
+    pub(super) fn tell_state(&mut self) {
+        self.memory.state(clock::now(), self.core.policy());
+        match serde_json::to_value(self.core.policy()) {
+            Ok(state) => self.stream.write(&Record::state(clock::now(), state)),
+            Err(fault) => tracing::warn!(%fault, "cannot write the state of the policy"),
+        }
+    }
+}
