@@ -11,7 +11,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
 use super::{
     Exit, Where, complain,
@@ -36,6 +36,8 @@ use crate::{
 
 /// How long a disk may take to give what was kept.
 const DISK: Duration = Duration::from_secs(10);
+/// The thread that may wait is kept once it is there: on a host without a task to spare there would be no other.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// `watchdog run`.
 #[derive(Debug, clap::Args)]
@@ -60,7 +62,11 @@ impl Run {
         };
         let _log = log_to_stderr();
         survival::spare();
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_keep_alive(FOR_EVER)
+            .build()
+        {
             Ok(runtime) => runtime,
             Err(fault) => {
                 complain(format_args!("cannot start: {fault}"));
@@ -278,8 +284,16 @@ fn seed() -> u64 {
 }
 
 /// Whoever reads standard error and hangs does not hold up a decision: lines beyond the queue are dropped.
-fn log_to_stderr() -> WorkerGuard {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+/// Where the host has no task left for the thread that writes, lines are written at once: better late than not at all.
+fn log_to_stderr() -> Option<WorkerGuard> {
+    let queue = std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok());
+    let (writer, guard) = match queue {
+        true => {
+            let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+            (BoxMakeWriter::new(writer), Some(guard))
+        }
+        false => (BoxMakeWriter::new(io::stderr), None),
+    };
     let level = EnvFilter::try_from_env("WATCHDOG_LOG").unwrap_or_else(|_| EnvFilter::new("watchdog=info"));
     let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt().with_env_filter(level).with_writer(writer).with_ansi(coloured).init();
