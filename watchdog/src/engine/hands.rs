@@ -260,6 +260,15 @@ impl Hands {
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }
+            Question::LastWords => {
+                tokio::spawn(async move {
+                    let known = match look::last_words(&look.unit).await {
+                        Ok(lines) => Known::LastWords(lines),
+                        Err(fault) => Known::Nothing { why: fault.to_string() },
+                    };
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
             Question::PidFile => {
                 let lodging = self.lodging(&look.service, &look.unit);
                 tokio::spawn(async move {

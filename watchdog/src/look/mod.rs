@@ -6,6 +6,7 @@
 
 mod disks;
 mod holders;
+mod last_words;
 mod others;
 mod own;
 mod pid_file;
@@ -17,6 +18,7 @@ mod tests;
 mod witness;
 
 pub use holders::{Sought, beside, holders};
+pub use last_words::{Error as LastWordsError, last_words};
 pub use others::others;
 pub use pid_file::{Error as PidFileError, Lodging, pid_file};
 pub use preflight::preflight;

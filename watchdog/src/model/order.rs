@@ -158,6 +158,8 @@ pub enum Question {
     PidFile,
     /// Who else has a hand in the unit or in the host.
     Others,
+    /// What the unit wrote last.
+    LastWords,
 }
 
 /// The answer to a [`Look`].
@@ -190,6 +192,8 @@ pub enum Known {
     PidFile(Option<Box<PidFile>>),
     /// Who else is at work.
     Others(Box<Others>),
+    /// What the unit wrote last, line by line.
+    LastWords(Vec<String>),
     /// The heartbeats of the service connect to listeners of these services. Told without being asked.
     Fronts(BTreeSet<Service>),
     /// It could not be looked up.

@@ -16,6 +16,10 @@ const UNKNOWN_ALERT_AFTER: Duration = Duration::from_secs(120);
 /// An answer that is so much later than the time-out does not come any more.
 const LOST_AFTER: Duration = Duration::from_secs(10);
 
+/// Of so many rounds in a row, as many as this that stumbled and went on are worth an alert, though none led to action.
+const ROUNDS: u32 = 10;
+const STUMBLES: u32 = 5;
+
 /// One heartbeat of a service: when it is asked, and what its answers add up to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Beat {
@@ -30,6 +34,9 @@ pub(super) struct Beat {
     unknowns: u32,
     unknown_since: Option<Mono>,
     unknown_told: bool,
+    /// The last rounds that ended well, one bit each, the newest lowest: 1 where an ask failed first.
+    rounds: u32,
+    stumbles_told: bool,
 }
 
 /// A question that is not answered yet.
@@ -81,6 +88,8 @@ impl Beat {
             unknowns: 0,
             unknown_since: None,
             unknown_told: false,
+            rounds: 0,
+            stumbles_told: false,
         }
     }
 
@@ -183,6 +192,9 @@ impl Beat {
                 Told::Open
             }
             Verdict::Alive => {
+                if round.kind == Kind::Confirm {
+                    self.rounds = (self.rounds << 1 | u32::from(round.dead > 0)) & ((1 << ROUNDS) - 1);
+                }
                 self.round = None;
                 self.alive_at = Some(now);
                 self.known(Verdict::Alive);
@@ -204,6 +216,7 @@ impl Beat {
                     }
                     Kind::Confirm if round.dead >= self.pulse.failures => {
                         self.round = None;
+                        self.rounds = 0;
                         self.known(Verdict::Dead);
                         Told::Dead
                     }
@@ -230,6 +243,16 @@ impl Beat {
                 Told::Open
             }
         }
+    }
+
+    /// It fails and recovers again and again, without `failures` in a row; true once, until that is over.
+    pub(super) fn stumbles(&mut self) -> bool {
+        let stumbles = self.rounds.count_ones();
+        if stumbles == 0 {
+            self.stumbles_told = false;
+        }
+        let told = stumbles < STUMBLES || std::mem::replace(&mut self.stumbles_told, true);
+        !told
     }
 
     fn known(&mut self, verdict: Verdict) {

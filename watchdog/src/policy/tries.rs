@@ -8,6 +8,10 @@ use crate::model::Mono;
 /// The longest pause between two tries out of quarantine.
 const QUARANTINE_PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// An alert is easily missed at night: it is said again after this, and then each day.
+const REMIND_FIRST: Duration = Duration::from_secs(60 * 60);
+const REMIND_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What was tried for one service, and when the next try may come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tries {
@@ -21,6 +25,8 @@ pub(super) struct Tries {
     starts: VecDeque<Mono>,
     /// In quarantine: how often it was tried since.
     quarantined: Option<u32>,
+    /// When someone is reminded that it is in quarantine, and since when it is.
+    remind: Option<(Mono, Mono)>,
     /// Since when every heartbeat has been good.
     healthy_since: Option<Mono>,
     /// Requests that systemd refused one after the other.
@@ -102,11 +108,15 @@ impl Tries {
         self.refused = 0;
     }
 
-    /// systemd restarted it by itself; true when that did not help so often that someone must hear of it, once.
+    /// systemd restarted it by itself, which costs the same budget; true when that did not help so often that someone must hear of it, once.
     pub(super) fn restarted_by_systemd(&mut self, now: Mono, guard: &Guard) -> bool {
         self.by_systemd.retain(|then| now.since(*then) < guard.within);
         self.loop_told &= !self.by_systemd.is_empty();
         self.by_systemd.push_back(now);
+        self.spent.push_back(now);
+        if self.spent.len() > guard.burst.max(1) as usize {
+            self.spent.pop_front(); // older ones decide nothing, and it may go on for ever
+        }
         if self.by_systemd.len() <= guard.burst as usize {
             return false;
         }
@@ -131,10 +141,26 @@ impl Tries {
     }
 
     /// Enters quarantine; false when it is in it already.
-    pub(super) fn quarantine(&mut self) -> bool {
+    pub(super) fn quarantine(&mut self, now: Mono) -> bool {
         let new = self.quarantined.is_none();
         self.quarantined.get_or_insert(0);
+        if new {
+            self.remind = Some((now + REMIND_FIRST, now));
+        }
         new
+    }
+
+    /// When it is time to remind someone that it is in quarantine.
+    pub(super) fn remind_at(&self) -> Option<Mono> {
+        self.quarantined.and(self.remind).map(|(at, _)| at)
+    }
+
+    /// For how long it has been in quarantine, and how often it was tried since, when it is time to say so again.
+    pub(super) fn remind(&mut self, now: Mono) -> Option<(Duration, u32)> {
+        let tried = self.quarantined?;
+        let (_, since) = self.remind.filter(|(at, _)| *at <= now)?;
+        self.remind = Some((now + REMIND_AGAIN, since));
+        Some((now.since(since), tried))
     }
 
     pub(super) fn in_quarantine(&self) -> bool {

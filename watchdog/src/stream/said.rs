@@ -83,6 +83,7 @@ impl Said {
                 | Known::Preflight(_)
                 | Known::PidFile(_)
                 | Known::Others(_)
+                | Known::LastWords(_)
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },
@@ -122,6 +123,7 @@ impl Said {
                 | Known::Preflight(_)
                 | Known::PidFile(_)
                 | Known::Others(_)
+                | Known::LastWords(_)
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },

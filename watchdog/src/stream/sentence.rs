@@ -164,6 +164,7 @@ fn fact_said(fact: &Fact) -> String {
         }
         Known::Preflight(Preflight::NotRun { why }) => format!("its preflight was not run: {why}"),
         Known::Pressure(pressure) => pressed(pressure),
+        Known::LastWords(lines) => format!("its last words: {}", lines.join(" / ")),
         Known::PidFile(None) => "there is no PID file, or no PID in it".into(),
         Known::PidFile(Some(file)) => pid_file(file),
         Known::Others(others) => at_work(others),

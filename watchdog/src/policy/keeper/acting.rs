@@ -323,6 +323,7 @@ impl Keeper {
                 self.refused = true;
                 self.tries.sick(desk.now, &self.guard);
                 self.tell_failed_start(desk, result);
+                self.start_failed(desk);
                 self.decide(desk, Plan::Start, format!("{rule}; its start failed"));
             }
             JobResult::Dependency => {

@@ -13,8 +13,13 @@ impl Keeper {
         let before = beat.verdict;
         let told = beat.answer(desk.now, answer.order, answer.verdict);
         let on_failure = beat.pulse.on_failure;
+        let stumbles = told == Told::Alive && beat.stumbles();
         if answer.verdict == Verdict::Alive {
             self.warn(desk, answer);
+        }
+        if stumbles {
+            let words = words::answer(answer);
+            self.alert(desk, format!("it fails and recovers again and again, never often enough in a row to be restarted; now: {words}"));
         }
         match told {
             Told::Open => {

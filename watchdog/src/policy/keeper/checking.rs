@@ -110,7 +110,7 @@ impl Keeper {
                     checking.found.others = hold;
                 }
             }
-            Known::Unit(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
+            Known::Unit(_) | Known::LastWords(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
         }
         self.all_checked(desk);
     }
@@ -190,6 +190,6 @@ fn patience(question: Question) -> Duration {
     match question {
         Question::Unit | Question::Holders | Question::Pressure | Question::Others => QUICK,
         Question::Preflight => PROGRAM,
-        Question::PidFile => SEARCH,
+        Question::PidFile | Question::LastWords => SEARCH,
     }
 }

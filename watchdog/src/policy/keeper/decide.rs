@@ -121,7 +121,7 @@ impl Keeper {
         if !spent {
             return;
         }
-        if self.tries.quarantine() {
+        if self.tries.quarantine(desk.now) {
             let budget = format!("{} restarts within {:?} did not help", self.guard.burst, self.guard.within);
             self.alert(desk, format!("quarantined: {budget} ({rule}); it is still watched and tried again, more and more seldom"));
         }

@@ -88,9 +88,11 @@ impl Keeper {
             | Known::Others(_) => {
                 self.checked(desk, fact.order, &fact.known);
             }
+            Known::LastWords(lines) => self.last_words(desk, fact.order, &lines),
             Known::Fronts(fronts) => self.fronts = fronts,
             Known::Nothing { ref why } => {
                 self.step(desk.now, format!("cannot look it up: {why}"));
+                self.last_words(desk, fact.order, &[]);
                 self.checked(desk, fact.order, &fact.known);
             }
         }

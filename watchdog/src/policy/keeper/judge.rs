@@ -1,8 +1,8 @@
 //! What a state of the unit, or a job on it, means for the service.
 
 use super::{
-    Checking, Decision, Desk, Hold, Holding, IncidentEnd, Keeper, Kind, NO_HEARTBEAT, Plan, REAP, Stage,
-    UnitState, words,
+    Checking, Decision, Desk, Hold, Holding, IncidentEnd, Keeper, Kind, Loop, NO_HEARTBEAT, Plan, REAP,
+    Stage, UnitState, words,
 };
 use crate::{
     model::{ActiveState, Job, JobKind, JobStep, LoadState},
@@ -92,6 +92,7 @@ impl Keeper {
         (self.gap, self.in_vain, self.worker) = (false, false, None);
         (self.gated, self.unfit, self.at_work, self.listener_lost) = (None, None, None, false);
         (self.refused, self.came_to_nothing, self.pid_file_told) = (false, false, None);
+        self.crash_loop = Loop::default();
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);
@@ -239,6 +240,7 @@ impl Keeper {
             return;
         }
         self.step(desk.now, told.clone());
+        self.run_ended(desk, &told);
         self.refused = refused;
         if !refused {
             self.pid_file_told = None;
@@ -322,20 +324,6 @@ impl Keeper {
 
     fn is_ours(&self, job: u32) -> bool {
         self.own_jobs.contains(&job) || matches!(&self.stage, Stage::Acting(acting) if acting.job.is_none())
-    }
-
-    /// systemd restarts it by itself; told once per incident and run.
-    fn told_of_auto_restart(&mut self, desk: &mut Desk<'_>) {
-        let Some(unit) = &self.unit else { return };
-        let class = cause::class(unit, self.exit.as_ref().map(|(exit, _)| exit.cause));
-        let told = words::ended(unit, class, self.exit.as_ref());
-        let why =
-            format!("{told}; systemd restarts it by itself (Restart={})", words::restart_on(unit.restart));
-        let incident = self.incident.as_ref().map(|incident| incident.id);
-        let held = Decision::Hold { hold: Hold::Systemd, until: desk.now + unit.restart_pause };
-        if self.incident.as_mut().is_some_and(|incident| incident.once(desk.now, why)) {
-            self.tell(desk, incident, held);
-        }
     }
 
     /// What holds a plan because of the unit itself.

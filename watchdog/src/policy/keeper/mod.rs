@@ -11,6 +11,7 @@ mod decide;
 mod gated;
 mod heard;
 mod judge;
+mod loops;
 mod needs;
 mod others;
 mod pid_file;
@@ -27,7 +28,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::brief::Brief;
-use self::{acting::Acting, back::Unsure, checking::Checking, gated::Gated, others::AtWork, unfit::Unfit};
+use self::{
+    acting::Acting, back::Unsure, checking::Checking, gated::Gated, loops::Loop, others::AtWork, unfit::Unfit,
+};
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
@@ -99,6 +102,7 @@ pub(super) struct Keeper {
     came_to_nothing: bool,
     /// When this run came up; `None` where it was up when it was first seen.
     began: Option<Mono>,
+    crash_loop: Loop,
     /// What was told last of its PID file.
     pid_file_told: Option<String>,
     pause: Option<Pause>,
@@ -213,6 +217,7 @@ impl Keeper {
             refused: false,
             came_to_nothing: false,
             began: None,
+            crash_loop: Loop::default(),
             pid_file_told: None,
             pause: None,
             foreign: BTreeMap::new(),
@@ -297,6 +302,8 @@ impl Keeper {
         if self.pause.as_ref().is_some_and(|pause| pause.until <= now) {
             self.pause = None;
         }
+        self.no_last_words(desk);
+        self.remind(desk);
         match &mut self.stage {
             Stage::New | Stage::Down | Stage::Up => self.unseen_for_long(desk),
             Stage::Ending { look_at, pause, .. } => {
@@ -339,7 +346,8 @@ impl Keeper {
         };
         let backstop = self.has_backstop();
         let beats = self.beats.iter().filter_map(|beat| beat.wake_at(backstop));
-        beats.chain(stage).chain(self.pause.as_ref().map(|pause| pause.until)).min()
+        let told = self.crash_loop.wake_at().into_iter().chain(self.tries.remind_at());
+        beats.chain(stage).chain(told).chain(self.pause.as_ref().map(|pause| pause.until)).min()
     }
 
     /// On its way somewhere: looked at again soon, then more seldom.

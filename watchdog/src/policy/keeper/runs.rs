@@ -24,10 +24,8 @@ impl Keeper {
         }
         (self.stopped, self.owed, self.came_to_nothing) = (false, false, false);
         self.other_hand = !by_systemd && !ours && self.incident.is_some();
-        if by_systemd && self.tries.restarted_by_systemd(desk.now, &self.guard) {
-            let (burst, within) = (self.guard.burst, self.guard.within);
-            let unit = &self.guard.unit;
-            self.alert(desk, format!("systemd has restarted {unit} more than {burst} times within {within:?}, and it does not stay up: see `journalctl -u {unit}`"));
+        if by_systemd {
+            self.restarted_by_systemd(desk);
         }
         let by = match (by_systemd, ours) {
             (true, _) => "by its own Restart=",

@@ -135,6 +135,7 @@ pub(super) fn question(question: Question) -> &'static str {
         Question::Preflight => "whether its configuration is valid",
         Question::Pressure => "what the host is short of",
         Question::Others => "who else is at work",
+        Question::LastWords => "its last words",
         Question::PidFile => "what its PID file says",
     }
 }

@@ -64,6 +64,7 @@ fn a_budget_that_is_spent_leads_to_quarantine_which_is_left_by_itself() {
               2.102s ask web
             > 2103 exit signal 9
             > 2103 unit failed run=3
+              2.103s look web: LastWords
               2.103s web: held: Quarantine
               2.103s web: ALERT quarantined: 2 restarts within 20s did not help (the unit ended: signal 9 (SIGKILL) (an unclean signal)); it is still watched and tried again, more and more seldom
               2.103s web: Quarantined after 1.103s and 2 restarts
@@ -82,7 +83,9 @@ fn a_budget_that_is_spent_leads_to_quarantine_which_is_left_by_itself() {
                   1102000 µs job done after 2ms, the unit is active
                   1103000 µs main process 10 (web) ended: signal 9 (SIGKILL)
                   1103000 µs the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  1103000 µs crash loop: 3 runs in a row ended before they were 10s old, the last so: the unit ended: signal 9 (SIGKILL) (an unclean signal)
                   1103000 µs held: its budget of restarts is spent
+              7.103s web: ALERT crash loop: 3 runs in a row ended before they were 10s old, the last so: the unit ended: signal 9 (SIGKILL) (an unclean signal); see `journalctl -u web.service`
               21s look web: Holders
             > 21100 nobody holds
               21.1s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)

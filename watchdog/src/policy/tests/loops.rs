@@ -41,10 +41,12 @@ fn systemd_restarting_a_unit_for_ever_is_told_once() {
                   100000 µs started again by its own Restart=
                   100000 µs recovered: the unit is active (it has no heartbeat)
             > 3000 unit activating run=3 sub=auto-restart restart=on-failure restarts=2 result=exit-code
+              3s look web: LastWords
               3s web: held: Systemd
               3.1s look web: Unit
             > 3100 unit active run=4 restart=on-failure restarts=3
               3.1s web: Recovered after 100ms and 0 restarts
+                  0 µs crash loop: 3 runs in a row ended before they were 10s old, the last so: the unit ended: result exit-code (an unclean exit code)
                   0 µs the unit ended: result exit-code (an unclean exit code); systemd restarts it by itself (Restart=on-failure)
                   100000 µs started again by its own Restart=
                   100000 µs recovered: the unit is active (it has no heartbeat)
@@ -132,10 +134,13 @@ fn a_unit_without_heartbeats_stays_in_quarantine_until_it_is_stable() {
                   3000 µs job done after 2ms, the unit is active
                   3000 µs recovered: the unit is active (it has no heartbeat)
             > 22000 unit failed run=3 result=signal
+              22s look web: LastWords
               22s web: held: Quarantine
               22s web: Quarantined after 0ns and 0 restarts
                   0 µs the unit ended: result signal (an unclean exit code)
+                  0 µs crash loop: 3 runs in a row ended before they were 10s old, the last so: the unit ended: result signal (an unclean exit code)
                   0 µs held: its budget of restarts is spent
+              27s web: ALERT crash loop: 3 runs in a row ended before they were 10s old, the last so: the unit ended: result signal (an unclean exit code); see `journalctl -u web.service`
               56.610346s look web: Holders
               57.110346s web: decided Start { reset: false }: the unit ended: result signal (an unclean exit code)
               57.110346s act web: Start { reset: false }

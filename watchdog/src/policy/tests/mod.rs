@@ -2,6 +2,7 @@
 //! policy is woken whenever it wants to be.
 
 mod back;
+mod budgets;
 mod crossing;
 mod ends;
 mod gates;
@@ -242,6 +243,7 @@ impl World {
                     unit: "apache2.service".into(),
                 }]),
             ),
+            ["last", words @ ..] => self.fact(&name, Known::LastWords(vec![words.join(" ")])),
             ["pid_file", "none"] => self.fact(&name, Known::PidFile(None)),
             ["pid_file", words @ ..] => {
                 self.fact(&name, Known::PidFile(Some(Box::new(pid_files::file(words)))));
@@ -331,6 +333,7 @@ impl World {
                     Known::Holders(_) => look.question == Question::Holders,
                     Known::Preflight(_) => look.question == Question::Preflight,
                     Known::Pressure(_) => look.question == Question::Pressure,
+                    Known::LastWords(_) => look.question == Question::LastWords,
                     Known::PidFile(_) => look.question == Question::PidFile,
                     Known::Others(_) => false, // known at once
                     Known::Fronts(_) => false, // told without being asked

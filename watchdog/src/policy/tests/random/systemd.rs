@@ -209,6 +209,7 @@ impl Systemd {
             Question::Pressure => Known::Pressure(Box::default()),
             Question::PidFile => Known::PidFile(None),
             Question::Others => Known::Others(Box::default()),
+            Question::LastWords => Known::LastWords(vec!["cannot go on".into()]),
         };
         let fact = Input::Fact(Fact { order: look.id, service: look.service, at: now, known });
         match look.question {
@@ -221,7 +222,8 @@ impl Systemd {
             | Question::Pressure
             | Question::Preflight
             | Question::PidFile
-            | Question::Others => self.results.push((self.sent, fact)),
+            | Question::Others
+            | Question::LastWords => self.results.push((self.sent, fact)),
         }
     }
 
