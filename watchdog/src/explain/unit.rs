@@ -3,7 +3,7 @@
 use super::check::{say, several};
 use crate::{
     model::{Ends, FileState, LoadState, RestartOn, Service, UnitState},
-    policy::Guard,
+    policy::{Guard, StalePidFile},
 };
 
 /// What stands in the way; each worth a warning.
@@ -34,6 +34,12 @@ pub(super) fn warnings(service: &Service, guard: &Guard, unit: &UnitState) -> Ve
     if unit.oneshot {
         warn(format!(
             "{} is Type=oneshot: its end is its success, there is nothing to keep answering",
+            unit.unit
+        ));
+    }
+    if guard.stale_pid_file == StalePidFile::Remove && guard.pid_file.is_none() && unit.pid_file.is_none() {
+        warn(format!(
+            "stale_pid_file = \"remove\" has no file to go by: {} has no PIDFile=, name it with `pid_file`",
             unit.unit
         ));
     }
@@ -82,6 +88,13 @@ pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
         }
     }
     if unit.start_limit_burst > 0 && !unit.start_limit_interval.is_zero() {
+        let endless = unit.restart_pause.saturating_mul(unit.start_limit_burst) > unit.start_limit_interval;
+        if unit.restart != RestartOn::No && endless {
+            own.push(format!(
+                "its own restarts are too far apart for its start limit: systemd never gives up; watchdog counts them, and tells of a crash loop by the third run that ends within {}",
+                say(guard.grace)
+            ));
+        }
         own.push(format!(
             "StartLimit: systemd refuses more than {} in {}; before a start of watchdog's would reach that, it clears the count: its own budget ({} in {}) is the one that holds",
             several(unit.start_limit_burst, "start"),
@@ -100,6 +113,13 @@ pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
         Some(timeout) => format!("TimeoutStartSec={}", say(timeout)),
         None => "TimeoutStartSec=infinity".into(),
     });
+    if let Some(path) = guard.pid_file.as_ref().or(unit.pid_file.as_ref()) {
+        let stale = match guard.stale_pid_file {
+            StalePidFile::Keep => "a stale one is told",
+            StalePidFile::Remove => "a stale one is removed, with proof",
+        };
+        own.push(format!("PID file {}: looked at after a start that failed; {stale}", path.display()));
+    }
     if unit.socket_activated {
         own.push(
             "started by its socket: while it is inactive it is healthy, and no heartbeat wakes it".into(),

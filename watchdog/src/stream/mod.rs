@@ -7,6 +7,7 @@
 
 mod data;
 mod drain;
+mod found;
 mod journal;
 mod line;
 mod lines;

@@ -2,11 +2,11 @@
 
 use std::{fmt::Write, time::Duration};
 
-use super::{Record, Said};
+use super::{Record, Said, found};
 use crate::model::{
-    Act, Action, Answer, Cause, Command, Decision, Exit, Fact, Hold, IncidentEnd, JobKind, JobStep, Known,
-    Listener, Lodger, Mono, Others, Outcome, PidFile, Place, Preflight, Pressure, Result, Saw, Sender,
-    Service, Sign, SignalSent, Source, Stall, Story, SystemState, Tell, UnitState, Verdict, Why,
+    Act, Action, Answer, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobKind, JobStep, Listener, Mono,
+    Outcome, Place, Result, Saw, Sender, Sign, SignalSent, Source, Stall, Story, Tell, UnitState, Verdict,
+    Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -14,7 +14,7 @@ use crate::model::{
 pub fn sentence(record: &Record) -> String {
     let said = match &record.said {
         Said::Sign(sign) => sign_said(sign),
-        Said::Fact(fact) => fact_said(fact),
+        Said::Fact(fact) => found::fact(fact),
         Said::Command(command) => command_said(record.at, command),
         Said::Suspicion(suspicion) => why(&suspicion.why),
         Said::Heartbeat(answer) => heartbeat(answer),
@@ -116,7 +116,7 @@ fn not_answered(stall: &Stall) -> String {
     format!("port {port} does not answer: {waiting} waiting, the oldest for {}", span(*age))
 }
 
-fn unit(state: &UnitState) -> String {
+pub(super) fn unit(state: &UnitState) -> String {
     let mut text = format!("{} is {} ({})", state.unit, word(&state.active), state.sub);
     if let Some(pid) = state.main_pid {
         let _ = write!(text, ", main process {pid}");
@@ -144,78 +144,6 @@ fn listening(listeners: &[Listener]) -> String {
         .collect();
     let waiting = if waiting.is_empty() { String::new() } else { format!("; {}", waiting.join(", ")) };
     format!("{} sockets listen{waiting}", listeners.len())
-}
-
-fn fact_said(fact: &Fact) -> String {
-    match &fact.known {
-        Known::Unit(state) => unit(state),
-        Known::Holders(holders) if holders.is_empty() => "nobody else holds its ports".into(),
-        Known::Holders(holders) => holders
-            .iter()
-            .map(|holder| {
-                let of = if holder.unit.is_empty() { String::new() } else { format!(" of {}", holder.unit) };
-                format!("{} is held by process {} ({}){of}", holder.place, holder.pid, holder.comm)
-            })
-            .collect::<Vec<_>>()
-            .join("; "),
-        Known::Preflight(Preflight::Passed) => "its preflight passed".into(),
-        Known::Preflight(Preflight::Failed { how, output }) => {
-            format!("its preflight {how}: {}", output.join(" / "))
-        }
-        Known::Preflight(Preflight::NotRun { why }) => format!("its preflight was not run: {why}"),
-        Known::Pressure(pressure) => pressed(pressure),
-        Known::LastWords(lines) => format!("its last words: {}", lines.join(" / ")),
-        Known::PidFile(None) => "there is no PID file, or no PID in it".into(),
-        Known::PidFile(Some(file)) => pid_file(file),
-        Known::Others(others) => at_work(others),
-        Known::Fronts(fronts) if fronts.is_empty() => "no service stands in front of it".into(),
-        Known::Fronts(fronts) => {
-            let fronts: Vec<&str> = fronts.iter().map(Service::as_str).collect();
-            format!("it stands behind {}", fronts.join(", "))
-        }
-        Known::Nothing { why } => format!("cannot be looked up: {why}"),
-    }
-}
-
-fn at_work(others: &Others) -> String {
-    let Others { system, package, frozen, tracer } = others;
-    let system = match system {
-        SystemState::Booting => Some("the boot is not over"),
-        SystemState::Running => None,
-        SystemState::Stopping => Some("the host shuts down"),
-    };
-    let frozen = frozen.then_some("its processes are frozen");
-    let said = [system, frozen, package.as_deref(), tracer.as_deref()];
-    let said: Vec<&str> = said.into_iter().flatten().collect();
-    if said.is_empty() { "nobody else is at work".into() } else { said.join("; ") }
-}
-
-fn pressed(pressure: &Pressure) -> String {
-    let all = [("memory", pressure.memory), ("I/O", pressure.io), ("CPU", pressure.cpu)];
-    let stalls = all.iter().filter_map(|(name, pressed)| {
-        Some(format!("{name} {} %", f64::from((*pressed)?.some.avg10) / 100.0))
-    });
-    let disks = pressure.disks.iter().map(|disk| {
-        let inodes = disk.inodes.unwrap_or(u32::MAX);
-        format!("{} {} % free", disk.place, f64::from(disk.blocks.min(inodes)) / 100.0)
-    });
-    let tasks = pressure.tasks.iter().map(|it| format!("{} of {} tasks of {}", it.used, it.limit, it.place));
-    format!("pressure: {}", stalls.chain(disks).chain(tasks).collect::<Vec<_>>().join(", "))
-}
-
-fn pid_file(file: &PidFile) -> String {
-    let named = match &file.holder {
-        Some(holder) => lodger(holder),
-        None => format!("process {}, which does not live", file.stamp.pid),
-    };
-    let other = file.instance.as_ref().map(|it| format!("; {} may be of the service", lodger(it)));
-    let stale = if file.is_stale() { ": it is stale" } else { "" };
-    format!("{} names {named}{}{stale}", file.path.display(), other.unwrap_or_default())
-}
-
-fn lodger(lodger: &Lodger) -> String {
-    let of = if lodger.unit.is_empty() { String::new() } else { format!(" of {}", lodger.unit) };
-    format!("process {} ({}){of}", lodger.pid, lodger.comm)
 }
 
 fn command_said(at: Mono, command: &Command) -> String {

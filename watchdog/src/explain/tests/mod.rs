@@ -1,3 +1,4 @@
+mod lint;
 mod replay;
 
 use std::{collections::BTreeMap, time::Duration};

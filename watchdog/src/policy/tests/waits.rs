@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 
-use super::{check, check_with};
+use super::{check, check_with, log_of};
 use crate::model::Service;
 
 #[test]
@@ -312,4 +312,23 @@ fn what_was_held_and_is_found_well_is_told_to_its_end() {
             > 20000 alive
         "#]],
     );
+}
+
+#[test]
+fn a9_without_a_deadline_of_its_own_a_stop_has_all_the_time_that_the_unit_gives_each_of_its_phases() {
+    let log = log_of(
+        |settings| settings.services.get_mut(&Service::new("web")).unwrap().stop_timeout = None,
+        "0 unit active
+         1 alive
+         60000 suspicion
+         60001 dead
+         60300 dead
+         60301 queued 1
+         60302 unit deactivating
+         330000 sleep
+         331000 sleep",
+    );
+    let (before, after) = log.split_once("> 331000").expect("the last line");
+    let (before, late) = before.split_once("> 330000").expect("the line before");
+    assert!(!before.contains("Kill") && late.contains("act web: Kill"), "{log}{after}");
 }
