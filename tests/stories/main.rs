@@ -47,6 +47,7 @@ mod f11_preflight;
 mod f14_replay;
 mod f16_races;
 mod f17_behind_the_front;
+mod f4_intent;
 mod f6_gates;
 mod f7_starved;
 mod intent;
