@@ -32,7 +32,7 @@ pub use guard::{CONFIGURATION, Event, Footprint, PROGRAM, Stream, WakeUps, Watch
 pub use net::{Reply, Request, Traffic, mono_us};
 pub use rootfs::{prepare, target_directory};
 pub use servers::{Backend, WORKS};
-pub use service::{SERVICE, WatchdogUnit};
+pub use service::{EVENTS, SERVICE, WatchdogUnit};
 
 /// PATH within a lab: root's own.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

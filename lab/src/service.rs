@@ -17,7 +17,7 @@ pub const SERVICE: &str = "watchdog.service";
 /// The unit file that is given to users.
 const FILE: &str = include_str!("../../contrib/watchdog.service");
 /// Where the unit writes its events: in memory, and over all its lives.
-const EVENTS: &str = "/run/events.jsonl";
+pub const EVENTS: &str = "/run/events.jsonl";
 
 impl Lab {
     /// Writes the configuration, and starts watchdog as a unit with these lines more in its unit file. What it says, and what

@@ -24,6 +24,7 @@ mod b1_clean_end;
 mod b9_sites;
 mod bad_input;
 mod c10_systemd_alone;
+mod c13_disk;
 mod c13_own_death;
 mod c13_points;
 mod c16_crash_loop;
