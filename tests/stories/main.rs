@@ -51,6 +51,7 @@ mod f17_behind_the_front;
 mod f4_intent;
 mod f6_gates;
 mod f7_starved;
+mod g9_together;
 mod intent;
 mod soak;
 mod stage;

@@ -14,7 +14,7 @@ use std::{
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
-    Error, Event, Settings,
+    Error, Event, Settings, ourselves,
     tables::{self, Owners, Tables},
     witness::{self, Witness},
 };
@@ -221,6 +221,12 @@ impl Hands {
                         Ok(state) => Known::Unit(Box::new(state)),
                         Err(fault) => Known::Nothing { why: fault.to_string() },
                     };
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
+            Question::Ourselves => {
+                tokio::spawn(async move {
+                    let known = ourselves::ourselves(look.service.clone()).await;
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }

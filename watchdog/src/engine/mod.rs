@@ -8,6 +8,7 @@
 mod core;
 mod hands;
 mod memory;
+mod ourselves;
 mod prepared;
 mod reload;
 mod remembered;

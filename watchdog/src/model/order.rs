@@ -154,6 +154,8 @@ pub enum Question {
     Pressure,
     /// Whether the service's own check of its configuration passes.
     Preflight,
+    /// Whether watchdog itself can be asked over loopback.
+    Ourselves,
     /// What the PID file of the unit says, after a start that failed.
     PidFile,
     /// Who else has a hand in the unit or in the host.
@@ -188,6 +190,11 @@ pub enum Known {
     Pressure(Box<Pressure>),
     /// What the service's own check of its configuration said.
     Preflight(Preflight),
+    /// Whether watchdog answered itself.
+    Ourselves {
+        /// What kept it from that.
+        fault: Option<String>,
+    },
     /// The PID file; `None` where there is none, or no PID in it.
     PidFile(Option<Box<PidFile>>),
     /// Who else is at work.

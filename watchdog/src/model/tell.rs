@@ -100,6 +100,16 @@ pub enum Hold {
         /// What it says, for people.
         why: String,
     },
+    /// Many services fail together, and watchdog cannot ask itself either: the fault may be its own, or the host's.
+    Ourselves {
+        /// Why it cannot, for people.
+        why: String,
+    },
+    /// Many services fail together: they are restarted one at a time, each verified before the next.
+    Together {
+        /// Whose turn it is.
+        on: String,
+    },
     /// systemd would refuse the start.
     Unstartable {
         /// Why, for people.

@@ -21,6 +21,7 @@
 
 mod beat;
 mod cause;
+mod common;
 mod excuse;
 mod gates;
 mod incident;
@@ -40,6 +41,7 @@ pub use excuse::{excused, weigh};
 pub use settings::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, StalePidFile, Threshold};
 
 use self::{
+    common::Common,
     keeper::{Brief, Desk, Keeper},
     seed::Seed,
     tries::HostTries,
@@ -117,6 +119,8 @@ pub struct Policy {
     ids: Ids,
     /// Gates without a figure, which are told once.
     blind: BTreeSet<Gate>,
+    /// Services that fail together.
+    common: Common,
     /// The moment of the last step: time does not go back.
     last: Mono,
 }
@@ -143,6 +147,7 @@ impl Policy {
             seed,
             ids,
             blind: BTreeSet::new(),
+            common: Common::default(),
             last: now,
         };
         policy.replace(now, settings, &mut Vec::new()); // no unit is known yet: nothing is ordered
@@ -289,6 +294,7 @@ impl Policy {
         let gone: Vec<Service> = gone.map(|(service, _)| service.clone()).collect();
         for service in gone {
             self.briefs.remove(&service);
+            self.common.over(&service);
             if let Some(keeper) = self.keepers.remove(&service) {
                 keeper.leave(&mut self.desk(now, orders));
             }
@@ -352,6 +358,7 @@ impl Policy {
             briefs: &self.briefs,
             units: &self.units,
             blind: &mut self.blind,
+            common: &mut self.common,
             ask: BTreeSet::new(),
         }
     }

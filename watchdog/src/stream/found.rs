@@ -21,6 +21,8 @@ pub(super) fn fact(fact: &Fact) -> String {
             format!("its preflight {how}: {}", output.join(" / "))
         }
         Known::Preflight(Preflight::NotRun { why }) => format!("its preflight was not run: {why}"),
+        Known::Ourselves { fault: None } => "watchdog answers itself".into(),
+        Known::Ourselves { fault: Some(why) } => format!("watchdog cannot ask itself: {why}"),
         Known::Pressure(pressure) => pressed(pressure),
         Known::LastWords(lines) => format!("its last words: {}", lines.join(" / ")),
         Known::PidFile(None) => "there is no PID file, or no PID in it".into(),

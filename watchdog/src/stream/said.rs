@@ -81,6 +81,7 @@ impl Said {
                 Known::Holders(_)
                 | Known::Pressure(_)
                 | Known::Preflight(_)
+                | Known::Ourselves { .. }
                 | Known::PidFile(_)
                 | Known::Others(_)
                 | Known::LastWords(_)
@@ -121,6 +122,7 @@ impl Said {
                 Known::Holders(_)
                 | Known::Pressure(_)
                 | Known::Preflight(_)
+                | Known::Ourselves { .. }
                 | Known::PidFile(_)
                 | Known::Others(_)
                 | Known::LastWords(_)

@@ -221,6 +221,10 @@ fn held(hold: &Hold) -> String {
         Hold::PortHeld { by } => format!("its port is held by {by}"),
         Hold::Gate { gate: _, why } => format!("a restart would not help, {why}"),
         Hold::Preflight { why } => format!("its configuration is invalid, {why}"),
+        Hold::Ourselves { why } => {
+            format!("many services fail, and so does watchdog when it asks itself, {why}")
+        }
+        Hold::Together { on } => format!("many services fail: one restart at a time, now of {on}"),
         Hold::Unstartable { why } => format!("systemd would not start it again, {why}"),
         Hold::Instance { by } => by.clone(),
         Hold::Package { by } => format!("a package manager is at work, {by}"),

@@ -107,6 +107,7 @@ impl Keeper {
         self.step(desk.now, format!("recovered: {why}"));
         (self.in_vain, self.gated, self.unfit, self.at_work) = (false, None, None, None);
         self.listener_lost = false;
+        desk.common.over(&self.service);
         self.stage = Stage::Up;
         self.quiet_beats();
         self.tries.healthy(desk.now, &self.guard, proven);
@@ -191,6 +192,7 @@ impl Keeper {
                     1 => format!("heartbeat failed: {told}"),
                     _ => format!("heartbeat failed {failures} times in a row: {told}"),
                 };
+                self.fails_with_others(desk);
                 self.decide(desk, Plan::Restart, rule);
             }
             Stage::New

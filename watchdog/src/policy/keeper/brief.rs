@@ -18,6 +18,8 @@ pub(in crate::policy) struct Brief {
     pub(in crate::policy) asked: bool,
     /// A living unit is being stopped (counted for its first seconds, until this) or started.
     pub(in crate::policy) restarting_until: Option<Mono>,
+    /// It is being restarted, or has not proved itself since.
+    pub(in crate::policy) verifying: bool,
     /// It is down, and nothing is being done about it.
     pub(in crate::policy) rests: bool,
     /// A restart in this incident did not make it well, or it is in quarantine: another may be the cause.
@@ -52,6 +54,8 @@ impl Keeper {
             alive_at: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
             asked: self.has_heartbeat(),
             restarting_until,
+            verifying: self.is_acting()
+                || (matches!(self.stage, Stage::Proving { .. }) && self.incident.is_some()),
             rests: self.stage == Stage::Down,
             tried: self.in_vain || self.tries.in_quarantine(),
             waits_for: self.waits_for(),

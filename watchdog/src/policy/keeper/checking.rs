@@ -16,6 +16,8 @@ const QUICK: Duration = Duration::from_millis(500);
 /// After a start that failed there is time to search all processes of the host.
 const SEARCH: Duration = Duration::from_secs(2);
 
+/// Longer than watchdog gives itself to answer.
+const OURSELVES: Duration = Duration::from_secs(2);
 /// A program that is run says yes or no within ten seconds, or is ended.
 const PROGRAM: Duration = Duration::from_secs(15);
 
@@ -43,6 +45,7 @@ pub(super) struct Found {
     port_held: Option<String>,
     gate: Option<Hold>,
     unfit: Option<Hold>,
+    ourselves: Option<Hold>,
     /// Nobody said yet whether a port is held.
     ports_unknown: bool,
     pub(super) instance: Option<String>,
@@ -70,6 +73,9 @@ impl Keeper {
         if (plan == Plan::Start || self.listener_lost) && !by_socket {
             questions.push(Question::Holders);
         }
+        if plan == Plan::Restart && desk.common.is_on(&self.service) {
+            questions.push(Question::Ourselves);
+        }
         if plan == Plan::Restart && self.guard.preflight.is_some() {
             questions.push(Question::Preflight);
         }
@@ -96,6 +102,9 @@ impl Keeper {
                 if let Stage::Checking(checking) = &mut self.stage {
                     checking.found.gate = gate;
                 }
+            }
+            Known::Ourselves { fault } => {
+                self.asked_ourselves(desk, fault.as_deref());
             }
             Known::Preflight(preflight) => {
                 let unfit = self.preflight(desk, preflight);
@@ -129,8 +138,13 @@ impl Keeper {
         if missing.is_empty() {
             return;
         }
+        let silent = missing.contains(&words::question(Question::Ourselves));
         let missing = missing.join(", ");
         self.step(desk.now, format!("not known in time: {missing}"));
+        if silent {
+            // of all looks the one whose silence is an answer
+            self.asked_ourselves(desk, Some("it did not come back in time"));
+        }
         self.all_checked(desk);
     }
 
@@ -141,7 +155,7 @@ impl Keeper {
         }
         let (plan, rule) = (checking.plan, checking.rule.clone());
         let found = std::mem::take(&mut checking.found);
-        let Found { others, port_held, ports_unknown, instance, gate, unfit, stale } = found;
+        let Found { others, port_held, ports_unknown, instance, gate, unfit, stale, ourselves } = found;
         if let Some(hold) = others {
             let until = self.others_until(desk, plan);
             self.hold_for(desk, plan, rule, hold, until);
@@ -162,12 +176,19 @@ impl Keeper {
             self.hold_for(desk, plan, rule, hold, until);
             return;
         }
-        if let Some(hold) = unfit {
+        if let Some(hold) = ourselves.or(unfit) {
             self.hold_for(desk, plan, rule, hold, desk.now + ASK_AGAIN);
             return;
         }
         // who cannot be seen may be an instance too
         self.act_or_hold(desk, plan, rule, stale.filter(|_| !ports_unknown));
+    }
+
+    fn asked_ourselves(&mut self, desk: &mut Desk<'_>, fault: Option<&str>) {
+        let hold = self.ourselves(desk, fault);
+        if let Stage::Checking(checking) = &mut self.stage {
+            checking.found.ourselves = hold;
+        }
     }
 
     /// Who holds the ports that a start needs.
@@ -189,6 +210,7 @@ impl Keeper {
 fn patience(question: Question) -> Duration {
     match question {
         Question::Unit | Question::Holders | Question::Pressure | Question::Others => QUICK,
+        Question::Ourselves => OURSELVES,
         Question::Preflight => PROGRAM,
         Question::PidFile | Question::LastWords => SEARCH,
     }

@@ -172,12 +172,14 @@ impl Keeper {
             | Hold::Concurrency
             | Hold::Dependency { .. }
             | Hold::ForeignJob { .. }
+            | Hold::Together { .. }
             | Hold::Unstartable { .. } => true,
             Hold::Backoff
             | Hold::Quarantine
             | Hold::PortHeld { .. }
             | Hold::Gate { .. }
             | Hold::Preflight { .. }
+            | Hold::Ourselves { .. }
             | Hold::Instance { .. }
             | Hold::Package { .. }
             | Hold::Boot
@@ -232,6 +234,7 @@ impl Keeper {
                 | Hold::Pause
                 | Hold::Disabled
                 | Hold::Unstartable { .. }
+                | Hold::Together { .. }
                 | Hold::Observe => true,
                 Hold::Backoff
                 | Hold::Quarantine
@@ -239,6 +242,7 @@ impl Keeper {
                 | Hold::PortHeld { .. }
                 | Hold::Gate { .. }
                 | Hold::Preflight { .. }
+                | Hold::Ourselves { .. }
                 | Hold::Instance { .. }
                 | Hold::Package { .. }
                 | Hold::Boot
@@ -302,6 +306,9 @@ impl Keeper {
         }
         if let Some(until) = desk.host_tries.room(desk.now, desk.host.restarts, desk.host.within) {
             return Some((Hold::HostBudget, until));
+        }
+        if let Some(on) = self.waits_its_turn(desk, plan) {
+            return Some((Hold::Together { on }, later));
         }
         if plan == Plan::Restart {
             let others = desk.briefs.iter().filter(|(service, _)| **service != self.service);

@@ -84,6 +84,7 @@ impl Keeper {
             Known::Holders(_)
             | Known::Pressure(_)
             | Known::Preflight(_)
+            | Known::Ourselves { .. }
             | Known::PidFile(_)
             | Known::Others(_) => {
                 self.checked(desk, fact.order, &fact.known);

@@ -91,6 +91,7 @@ impl Keeper {
         (self.owed, self.other_hand, self.unheard, self.unsure) = (false, false, None, None);
         (self.gap, self.in_vain, self.worker) = (false, false, None);
         (self.gated, self.unfit, self.at_work, self.listener_lost) = (None, None, None, false);
+        desk.common.over(&self.service);
         (self.refused, self.came_to_nothing, self.pid_file_told) = (false, false, None);
         self.crash_loop = Loop::default();
         let seen = self.exit.take();

@@ -17,6 +17,7 @@ mod others;
 mod pid_file;
 mod runs;
 mod telling;
+mod together;
 mod unfit;
 mod words;
 
@@ -34,6 +35,7 @@ use self::{
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
+    common::Common,
     incident::Incident,
     seed::Seed,
     settings::{Guard, Host},
@@ -68,6 +70,8 @@ pub(super) struct Desk<'a> {
     pub(super) units: &'a BTreeMap<Unit, UnitState>,
     /// Gates without a figure, of which it was told.
     pub(super) blind: &'a mut BTreeSet<Gate>,
+    /// Services that fail together.
+    pub(super) common: &'a mut Common,
     /// Services whose heartbeat is wanted too, for this one stands behind them.
     pub(super) ask: BTreeSet<Service>,
 }

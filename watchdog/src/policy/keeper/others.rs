@@ -130,6 +130,8 @@ fn limit(hold: &Hold) -> (Duration, bool) {
         | Hold::PortHeld { .. }
         | Hold::Gate { .. }
         | Hold::Preflight { .. }
+        | Hold::Ourselves { .. }
+        | Hold::Together { .. }
         | Hold::Unstartable { .. }
         | Hold::Instance { .. }
         | Hold::Systemd

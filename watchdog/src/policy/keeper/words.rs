@@ -113,6 +113,10 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::Preflight { why } => {
             format!("a living instance is not stopped for an invalid configuration: {why}")
         }
+        Hold::Ourselves { why } => {
+            format!("many services fail together, and watchdog cannot ask itself: {why}")
+        }
+        Hold::Together { on } => format!("many services fail together: one restart at a time, now of {on}"),
         Hold::Unstartable { why } => format!("systemd would not start it again: {why}"),
         Hold::Package { by } => format!("a package manager is at work: {by}"),
         Hold::Boot => "jobs of the boot are still running".to_owned(),
@@ -132,6 +136,7 @@ pub(super) fn question(question: Question) -> &'static str {
     match question {
         Question::Unit => "the unit's state",
         Question::Holders => "who holds its ports",
+        Question::Ourselves => "whether watchdog itself is well",
         Question::Preflight => "whether its configuration is valid",
         Question::Pressure => "what the host is short of",
         Question::Others => "who else is at work",

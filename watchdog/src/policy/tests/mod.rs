@@ -3,6 +3,7 @@
 
 mod back;
 mod budgets;
+mod common;
 mod crossing;
 mod ends;
 mod gates;
@@ -169,7 +170,7 @@ impl World {
         let words: Vec<&str> = words.split(' ').collect();
         let (service, words) = match words.as_slice() {
             ["app", rest @ ..] => ("app", rest),
-            ["db", rest @ ..] => ("db", rest),
+            [other @ ("web" | "db" | "s1" | "s2" | "s3" | "s4"), rest @ ..] => (*other, rest),
             rest => ("web", rest),
         };
         let name = Service::new(service);
@@ -223,6 +224,11 @@ impl World {
             ["others", words @ ..] => self.others = others(words),
             ["nothing"] => self.reply(&name, Result::Nothing),
             ["pressed", figures @ ..] => self.fact(&name, Known::Pressure(Box::new(pressure(figures)))),
+            ["ourselves", "well"] => self.fact(&name, Known::Ourselves { fault: None }),
+            ["ourselves", "late"] => {
+                let fault = Some("we were late ourselves by 700ms".into());
+                self.fact(&name, Known::Ourselves { fault });
+            }
             ["preflight", "passed"] => self.fact(&name, Known::Preflight(Preflight::Passed)),
             ["preflight", "late"] => {
                 let why = "it did not end within 10s".into();
@@ -331,6 +337,7 @@ impl World {
                 && match &known {
                     Known::Unit(_) => look.question == Question::Unit,
                     Known::Holders(_) => look.question == Question::Holders,
+                    Known::Ourselves { .. } => look.question == Question::Ourselves,
                     Known::Preflight(_) => look.question == Question::Preflight,
                     Known::Pressure(_) => look.question == Question::Pressure,
                     Known::LastWords(_) => look.question == Question::LastWords,

@@ -205,6 +205,7 @@ impl Systemd {
             _ if lost => Known::Nothing { why: "gone".into() },
             Question::Unit => Known::Unit(Box::new(self.state(at))),
             Question::Holders => Known::Holders(vec![]),
+            Question::Ourselves => Known::Ourselves { fault: None },
             Question::Preflight => Known::Preflight(Preflight::Passed),
             Question::Pressure => Known::Pressure(Box::default()),
             Question::PidFile => Known::PidFile(None),
@@ -221,6 +222,7 @@ impl Systemd {
             Question::Holders
             | Question::Pressure
             | Question::Preflight
+            | Question::Ourselves
             | Question::PidFile
             | Question::Others
             | Question::LastWords => self.results.push((self.sent, fact)),
