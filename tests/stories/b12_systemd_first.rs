@@ -1,8 +1,8 @@
 //! Where systemd restarts by itself, watchdog only verifies: one start, not two.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
-use crate::stage::{SOON, not_restarted, play, segfault, victim};
+use crate::stage::{SOON, not_restarted, play, recovered, segfault, victim};
 
 #[test]
 fn b12_where_systemd_restarts_by_itself_watchdog_only_verifies() -> Result<()> {
@@ -12,9 +12,8 @@ fn b12_where_systemd_restarts_by_itself_watchdog_only_verifies() -> Result<()> {
         let old = lab.main_pid("victim.service")?;
         segfault(lab, "victim.service")?;
         let new = lab.until_replaced("victim.service", old, SOON)?;
-        watchdog.wait_for("the end of the incident, by another hand than ours", SOON, |e| {
-            e.is("decision", "victim") && e.0.to_string().contains("superseded")
-        })?;
+        let story = recovered(&watchdog, "victim", 1, SOON)?.data("decision").to_string();
+        ensure!(story.contains("started again by its own Restart="), "{story}");
         assert_eq!(lab.property("victim.service", "NRestarts")?, "1");
         assert_eq!(lab.main_pid("victim.service")?, new);
         not_restarted(&watchdog, "victim")

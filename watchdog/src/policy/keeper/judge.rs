@@ -19,7 +19,8 @@ impl Keeper {
     /// A state of the unit, from a signal, a reconciliation, or a look.
     pub(in crate::policy) fn unit(&mut self, desk: &mut Desk<'_>, state: UnitState) {
         let first = self.unit.is_none();
-        let restarted_by_systemd = self.unit.as_ref().is_some_and(|before| state.restarts > before.restarts);
+        // systemd counts its restart before the new run has a name; a reset begins at 0 again
+        let restarted_by_systemd = state.restarts > self.restarts_before;
         let (active, load) = (state.active, state.load);
         if let Some(job) = state.job.filter(|job| !self.is_ours(job.id)) {
             self.foreign_job(job.id, job.kind);
@@ -27,6 +28,9 @@ impl Keeper {
         let another_run = state.incarnation.is_some()
             && state.incarnation != self.incarnation
             && (active.is_up() || matches!(active, ActiveState::Activating));
+        if first || another_run || !restarted_by_systemd {
+            self.restarts_before = state.restarts;
+        }
         let incarnation = state.incarnation;
         if active == ActiveState::Reloading {
             self.reloading.get_or_insert(desk.now);

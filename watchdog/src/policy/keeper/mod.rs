@@ -124,6 +124,8 @@ pub(super) struct Keeper {
     own_jobs: VecDeque<u32>,
     /// The run that is judged.
     incarnation: Option<Incarnation>,
+    /// NRestarts when it began.
+    restarts_before: u32,
     /// The last cgroup that the unit had.
     cgroup: Option<CgroupId>,
     /// Another hand than ours and systemd's own started this run.
@@ -231,6 +233,7 @@ impl Keeper {
             last_stop: None,
             own_jobs: VecDeque::new(),
             incarnation: None,
+            restarts_before: 0,
             cgroup: None,
             other_hand: false,
             exit: None,

@@ -320,5 +320,5 @@ fn ends(script: &str, more: impl FnOnce(&mut String), expect: Expect) {
             && !line.contains(" look ")
             && !line.contains(" ask ")
     });
-    expect.assert_eq(&kept.map(|line| format!("{line}\n")).collect::<String>());
+    expect.assert_eq(&kept.map(|line| format!("{}\n", line.trim_start())).collect::<String>());
 }

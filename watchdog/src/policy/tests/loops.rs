@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 
-use super::{check, check_with};
+use super::{check, check_with, log_of};
 use crate::model::Service;
 
 #[test]
@@ -182,4 +182,19 @@ fn a_oneshot_that_has_done_its_work_is_no_stop_and_no_fault() {
                   0 µs left alone: it has done its work (Type=oneshot)
         "#]],
     );
+}
+
+#[test]
+fn a_restart_that_systemd_counts_before_the_new_run_has_a_name_is_its_own() {
+    let log = log_of(
+        |settings| settings.services.get_mut(&Service::new("web")).unwrap().heartbeats.clear(),
+        "0 unit active restart=on-failure
+         1000 unit activating sub=auto-restart restart=on-failure result=exit-code
+         1100 unit activating sub=auto-restart restart=on-failure restarts=1 result=exit-code
+         1101 unit active run=2 restart=on-failure restarts=1
+         90000 unit failed run=2 result=exit-code main=1
+         90000 unit active run=3 restart=on-failure",
+    );
+    let by = |whose: &str| log.matches(&format!("started again by {whose}")).count();
+    assert_eq!((by("its own Restart="), by("another hand")), (1, 1), "{log}");
 }
