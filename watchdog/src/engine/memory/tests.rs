@@ -1,12 +1,16 @@
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+    time::Duration,
+};
 
 use super::{Memory, Recovered};
 use crate::{
     clock,
     model::{
-        Act, Action, ActiveState, Cause, CgroupId, Command, Ends, Exit, FileState, Incarnation, IncidentId,
-        LoadState, Mono, Order, OrderId, Pause, Question, RestartOn, Service, Suspicion, UnitState, Wall,
-        Why,
+        Act, Action, ActiveState, Cause, CgroupId, Command, Ends, Exit, Fact, FileState, Incarnation,
+        IncidentId, Known, LoadState, Look, Mono, Order, OrderId, Pause, Question, RestartOn, Service,
+        Suspicion, UnitState, Wall, Why,
     },
     policy::{Gates, Guard, Host, Input, Policy, Settings, StalePidFile},
     store,
@@ -63,7 +67,7 @@ fn unit(active: ActiveState) -> UnitState {
         start_timeout: None,
         start_limit_burst: 0,
         start_limit_interval: Duration::ZERO,
-        socket_activated: true, // nothing is looked up before its start
+        socket_activated: false,
         oneshot: false,
         success: Ends::default(),
         prevent: Ends::default(),
@@ -75,15 +79,22 @@ fn unit(active: ActiveState) -> UnitState {
     }
 }
 
-/// A process that stores each input, as the engine does.
+/// A process that stores each input, as the engine does. What is looked up before a start is not known here.
 fn run(recovered: Recovered, inputs: Vec<Input>) -> (Policy, Vec<Order>) {
     let Recovered { mut policy, mut memory, .. } = recovered;
-    let mut orders = Vec::new();
-    for input in inputs {
+    let (mut orders, mut waiting) = (Vec::new(), VecDeque::from(inputs));
+    while let Some(input) = waiting.pop_front() {
         let now = clock::now();
-        orders.extend(policy.catch_up(now));
+        let mut ordered = policy.catch_up(now);
         memory.input(now, &input);
-        orders.extend(policy.step(now, input));
+        ordered.extend(policy.step(now, input));
+        for order in &ordered {
+            if let Order::Look(Look { id, service, .. }) = order {
+                let known = Known::Nothing { why: "nobody looks".into() };
+                waiting.push_back(Input::Fact(Fact { order: *id, service: service.clone(), at: now, known }));
+            }
+        }
+        orders.extend(ordered);
     }
     dies(memory);
     (policy, orders)
