@@ -35,6 +35,7 @@ impl Keeper {
         if active == ActiveState::Reloading {
             self.reloading.get_or_insert(desk.now);
         }
+        let missed_run = !another_run && incarnation.is_some() && incarnation != self.incarnation;
         self.cgroup = state.cgroup.or(self.cgroup);
         self.unit = Some(state);
         if first {
@@ -44,6 +45,9 @@ impl Keeper {
         }
         if another_run {
             self.another_run(desk, incarnation, active, restarted_by_systemd);
+        }
+        if missed_run {
+            self.missed_run(desk, incarnation);
         }
         self.acting_unit(desk);
         self.judge(desk);

@@ -40,6 +40,20 @@ impl Keeper {
         }
     }
 
+    /// Another hand started it, and it ended or is ending before anyone heard of that: its end is judged like any other.
+    pub(super) fn missed_run(&mut self, desk: &mut Desk<'_>, incarnation: Option<super::Incarnation>) {
+        self.incarnation = incarnation;
+        if self.is_acting() {
+            return;
+        }
+        self.exit = None;
+        if self.unit.as_ref().is_some_and(|unit| unit.active == ActiveState::Inactive) {
+            return; // it came and went in peace: an operator's stop still stands
+        }
+        self.stopped = false;
+        self.ending(desk.now);
+    }
+
     /// It runs; a good heartbeat proves it.
     pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
         (self.stopped, self.owed) = (false, false);

@@ -362,3 +362,30 @@ fn c13_a_unit_that_was_stopped_while_nobody_watched_is_left_alone() {
         "#]],
     );
 }
+
+#[test]
+fn a_run_that_failed_before_anyone_heard_of_it_is_judged_like_any_other() {
+    check(
+        "0 unit active
+         0 alive
+         1000 job 5 new
+         1000 job 5 done inactive
+         2000 gap
+         2000 unit failed run=2 result=exit-code main=1
+         2000 nobody holds",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 job 5 new
+            > 1000 job 5 done inactive
+              1s web: left alone: stopped on request (a stop that watchdog did not order)
+            > 2000 gap
+            > 2000 unit failed run=2 result=exit-code main=1
+              2s look web: Holders
+            > 2000 nobody holds
+              2s web: decided Start { reset: false }: the unit ended: exit code 1 (an unclean exit code)
+              2s act web: Start { reset: false }
+        "#]],
+    );
+}

@@ -168,7 +168,6 @@ fn a_dead_unit_is_started_while_a_living_one_is_stopped_for_long() {
               1.2s act web: Restart { reset: false }
             > 1200 queued 3
             > 1201 unit deactivating job=3
-              1.201s web: ALERT web.service is an alias of the unit of service app, which keeps it; take one of the two out of the configuration
             > 2000 app exit signal 9
             > 2001 app unit failed
               2.001s look app: Holders
@@ -263,6 +262,61 @@ fn of_two_services_that_name_one_unit_only_the_first_acts() {
             > 1000 app nobody holds
               1s app: decided Start { reset: false }: the unit ended: result signal (an unclean exit code)
               1s act app: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
+fn of_two_services_that_name_one_unit_only_the_first_acts_whichever_is_told_of_first() {
+    check(
+        "0 unit active run=7
+         0 app unit active run=7
+         0 app alive
+         0 alive
+         1000 unit failed run=8 result=signal
+         1000 app unit failed run=8 result=signal
+         1000 app nobody holds",
+        expect![[r#"
+            > 0 unit active run=7
+              0ns ask web
+            > 0 app unit active run=7
+              0ns web: ALERT web.service is an alias of the unit of service app, which keeps it; take one of the two out of the configuration
+              0ns ask app
+            > 0 app alive
+            > 0 alive
+            > 1000 unit failed run=8 result=signal
+              1s web: held: Twin { service: "app" }
+            > 1000 app unit failed run=8 result=signal
+              1s look app: Holders
+            > 1000 app nobody holds
+              1s app: decided Start { reset: false }: the unit ended: result signal (an unclean exit code)
+              1s act app: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_masked_unit_is_left_alone_whatever_the_settings_say() {
+    check_with(
+        |settings| settings.services.values_mut().for_each(|guard| guard.only_if_enabled = false),
+        "0 unit active
+         0 alive
+         1000 unit active masked
+         2000 suspicion
+         2000 dead
+         2200 dead",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 unit active masked
+            > 2000 suspicion
+              2s ask web
+            > 2000 dead
+              2.2s ask web
+            > 2200 dead
+              2.2s web: held: Disabled
+              2.2s web: ALERT heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms): nothing is done, for web.service is disabled or masked; `systemctl enable web.service`, or only_if_enabled = false
         "#]],
     );
 }

@@ -24,7 +24,7 @@ pub(super) fn unit(service: &str, active: &str, rest: &[&str]) -> UnitState {
         file: FileState::Other,
         active: state(active),
         sub: String::new(),
-        incarnation: Some(Incarnation([1; 16])),
+        incarnation: Some(Incarnation([if service == "web" { 1 } else { service.as_bytes()[0] }; 16])),
         main_pid: Some(10),
         cgroup: Some(CgroupId(1)),
         cgroup_path: format!("/system.slice/{service}.service"),
