@@ -165,17 +165,14 @@ impl Policy {
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.suspicion(desk, suspicion));
             }
             Input::Unit(state) => {
-                self.units.insert(state.unit.clone(), (*state).clone());
-                if let Some(service) = self.of_unit(&state.unit) {
-                    let earlier = self.keepers.range(..service.clone());
-                    let twin = earlier
-                        .rev()
-                        .find(|(_, other)| other.is_run_of(&state))
-                        .map(|(name, _)| name.clone());
-                    self.with(now, &service, &mut orders, |keeper, desk| {
-                        keeper.stand_beside(desk, twin);
-                        keeper.unit(desk, *state);
-                    });
+                let service = self.of_unit(&state.unit);
+                // a late word of one that is watched no more would be old news when it is watched again
+                if service.is_some() || self.is_needed(&state.unit) {
+                    self.units.insert(state.unit.clone(), (*state).clone());
+                }
+                if let Some(service) = service {
+                    self.beside(now, &service, &state, &mut orders);
+                    self.with(now, &service, &mut orders, |keeper, desk| keeper.unit(desk, *state));
                 }
             }
             Input::Job(job) => {
@@ -282,8 +279,38 @@ impl Policy {
         self.keepers.iter().map(|(service, keeper)| (service.clone(), keeper.stage())).collect()
     }
 
+    /// Each service: its stage, in a word or two, and when it wants to be woken.
+    pub fn wakings(&self) -> impl Iterator<Item = (&Service, &'static str, Option<Mono>)> {
+        self.keepers.iter().map(|(service, keeper)| (service, keeper.stage(), keeper.wake_at()))
+    }
+
     fn of_unit(&self, unit: &Unit) -> Option<Service> {
         self.keepers.iter().find(|(_, keeper)| keeper.guard.unit == *unit).map(|(service, _)| service.clone())
+    }
+
+    /// Two names of one unit are told of one after the other: whichever comes first, the first service keeps it.
+    fn beside(&mut self, now: Mono, service: &Service, state: &UnitState, orders: &mut Vec<Order>) {
+        let same = self.keepers.iter().filter(|(_, other)| other.is_run_of(state));
+        let same: Vec<Service> = same.map(|(name, _)| name.clone()).collect();
+        let Some(first) = same.iter().chain([service]).min().cloned() else { return };
+        for other in same.iter().chain([service]).filter(|other| **other != first) {
+            self.with(now, other, orders, |keeper, desk| keeper.stand_beside(desk, &first));
+        }
+        let apart = |keeper: &Keeper| {
+            let beside = keeper.twin().and_then(|twin| self.keepers.get(twin));
+            keeper.twin().is_some() && beside.is_none_or(|twin| twin.is_another_than(state))
+        };
+        if same.is_empty() && self.keepers.get(service).is_some_and(apart) {
+            self.with(now, service, orders, |keeper, _| keeper.stand_alone());
+        }
+    }
+
+    fn is_needed(&self, unit: &Unit) -> bool {
+        let needs = |dependency: &Dependency| match dependency {
+            Dependency::Unit(needed) => needed == unit,
+            Dependency::Service(_) => false,
+        };
+        self.keepers.values().any(|keeper| keeper.guard.depends_on.iter().any(needs))
     }
 
     fn replace(&mut self, now: Mono, settings: Settings, orders: &mut Vec<Order>) {

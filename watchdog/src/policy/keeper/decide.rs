@@ -144,16 +144,19 @@ impl Keeper {
         match plan {
             Plan::Start => self.decide(desk, plan, rule),
             Plan::Restart if desk.now.since(known) < FRESH && !stale => self.decide(desk, plan, rule),
-            Plan::Restart => {
-                self.open(desk, desk.now);
-                self.step(desk.now, "asked again before anything is done");
-                self.stage = Stage::Up;
-                self.quiet_beats();
-                self.begin(desk.now, Kind::Confirm);
-                desk.ask.extend(self.leans_on());
-                self.calm(desk, NO_HEARTBEAT.to_owned());
-            }
+            Plan::Restart => self.ask_again(desk),
         }
+    }
+
+    /// A restart needs a verdict of now.
+    pub(super) fn ask_again(&mut self, desk: &mut Desk<'_>) {
+        self.open(desk, desk.now);
+        self.step(desk.now, "asked again before anything is done");
+        self.stage = Stage::Up;
+        self.quiet_beats();
+        self.begin(desk.now, Kind::Confirm);
+        desk.ask.extend(self.leans_on());
+        self.calm(desk, NO_HEARTBEAT.to_owned());
     }
 
     /// The same holds it still. A job that is not ours may be over without a word of it, so the unit is read.
@@ -277,16 +280,16 @@ impl Keeper {
         if let Some(twin) = &self.twin {
             return Some((Hold::Twin { service: twin.to_string() }, later));
         }
-        if let Some(pause) = &self.pause {
+        if let Some(pause) = self.pause.as_ref().filter(|pause| pause.until > desk.now) {
             return Some((Hold::Pause, pause.until));
         }
         if desk.host.observe {
             return Some((Hold::Observe, later));
         }
         if let Some(unit) = &self.unit {
-            let off = unit.load == LoadState::Masked
-                || matches!(unit.file, FileState::Disabled | FileState::Masked);
-            if self.guard.only_if_enabled && off {
+            // what is masked cannot be started, whatever the settings say
+            let off = matches!(unit.file, FileState::Disabled | FileState::Masked);
+            if unit.load == LoadState::Masked || (self.guard.only_if_enabled && off) {
                 return Some((Hold::Disabled, later));
             }
             if let Some(why) = cannot_start(unit.load).filter(|_| plan == Plan::Restart) {

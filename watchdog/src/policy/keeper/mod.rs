@@ -267,7 +267,8 @@ impl Keeper {
                 self.calm(desk, NO_HEARTBEAT.to_owned());
             }
             Stage::Proving { .. } => self.prove(desk),
-            Stage::Holding(holding) if holding.plan == Plan::Restart => self.begin(now, Kind::Linger),
+            // the verdict was that of other heartbeats, which may be why they were changed
+            Stage::Holding(holding) if holding.plan == Plan::Restart => self.ask_again(desk),
             Stage::New
             | Stage::Down
             | Stage::Ending { .. }
@@ -295,13 +296,29 @@ impl Keeper {
         own.is_some_and(|own| own.incarnation.is_some() && own.incarnation == state.incarnation)
     }
 
+    /// Both run, and not as one unit. One that is down may only not have been told of yet.
+    pub(super) fn is_another_than(&self, state: &UnitState) -> bool {
+        self.unit.as_ref().is_some_and(|own| {
+            own.active.is_up() && state.active.is_up() && own.incarnation != state.incarnation
+        })
+    }
+
+    pub(super) fn twin(&self) -> Option<&Service> {
+        self.twin.as_ref()
+    }
+
     /// Two names of one unit must not lead to two actions: the first service keeps it.
-    pub(super) fn stand_beside(&mut self, desk: &mut Desk<'_>, twin: Option<Service>) {
-        if let Some(other) = twin.as_ref().filter(|other| self.twin.as_ref() != Some(*other)) {
+    pub(super) fn stand_beside(&mut self, desk: &mut Desk<'_>, other: &Service) {
+        if self.twin.as_ref() != Some(other) {
             let unit = &self.guard.unit;
             self.alert(desk, format!("{unit} is an alias of the unit of service {other}, which keeps it; take one of the two out of the configuration"));
         }
-        self.twin = twin;
+        self.twin = Some(other.clone());
+    }
+
+    /// Its unit is another's no more.
+    pub(super) fn stand_alone(&mut self) {
+        self.twin = None;
     }
 
     pub(super) fn wake(&mut self, desk: &mut Desk<'_>) {
