@@ -7,6 +7,7 @@ mod ci;
 mod demo;
 mod imports;
 mod lab;
+mod sim;
 mod soak;
 mod steps;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     /// A throw-away host: systemd as PID 1 in private namespaces, with real servers
     #[command(subcommand)]
     Lab(lab::Lab),
+    /// Simulated hosts on which everything goes wrong: invariants after each step of the engine
+    Sim(sim::Sim),
     /// Real failures of a real server, one after the other: none missed, none doubled, nothing grows
     Soak(soak::Soak),
     /// Every test; installs what is missing, builds the lab's root file system, needs root
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Task::Ci(ci) => ci.run(),
         Task::Demo(demo) => demo.run(),
         Task::Lab(lab) => lab.run(),
+        Task::Sim(sim) => sim.run(),
         Task::Soak(soak) => soak.run(),
         Task::Test(test) => test.run(),
         Task::Vm(vm) => vm.run(),

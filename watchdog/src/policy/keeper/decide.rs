@@ -287,9 +287,9 @@ impl Keeper {
             return Some((Hold::Observe, later));
         }
         if let Some(unit) = &self.unit {
-            // what is masked cannot be started, whatever the settings say
-            let off = matches!(unit.file, FileState::Disabled | FileState::Masked);
-            if unit.load == LoadState::Masked || (self.guard.only_if_enabled && off) {
+            let off = unit.load == LoadState::Masked
+                || matches!(unit.file, FileState::Disabled | FileState::Masked);
+            if self.guard.only_if_enabled && off {
                 return Some((Hold::Disabled, later));
             }
             if let Some(why) = cannot_start(unit.load).filter(|_| plan == Plan::Restart) {

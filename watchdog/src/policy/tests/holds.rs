@@ -294,29 +294,3 @@ fn of_two_services_that_name_one_unit_only_the_first_acts_whichever_is_told_of_f
         "#]],
     );
 }
-
-#[test]
-fn a_masked_unit_is_left_alone_whatever_the_settings_say() {
-    check_with(
-        |settings| settings.services.values_mut().for_each(|guard| guard.only_if_enabled = false),
-        "0 unit active
-         0 alive
-         1000 unit active masked
-         2000 suspicion
-         2000 dead
-         2200 dead",
-        expect![[r#"
-            > 0 unit active
-              0ns ask web
-            > 0 alive
-            > 1000 unit active masked
-            > 2000 suspicion
-              2s ask web
-            > 2000 dead
-              2.2s ask web
-            > 2200 dead
-              2.2s web: held: Disabled
-              2.2s web: ALERT heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms): nothing is done, for web.service is disabled or masked; `systemctl enable web.service`, or only_if_enabled = false
-        "#]],
-    );
-}
