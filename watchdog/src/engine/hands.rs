@@ -15,6 +15,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     Error, Event, Settings, ourselves,
+    programs::Programs,
     tables::{self, Owners, Tables},
     witness::{self, Witness},
 };
@@ -60,8 +61,7 @@ pub(super) struct Hands {
     pressing: Arc<AtomicUsize>,
     /// `pid_file` of each service that has one.
     pid_files: BTreeMap<Service, PathBuf>,
-    /// What the main process of each unit was seen to run.
-    programs: BTreeMap<Unit, BTreeSet<PathBuf>>,
+    programs: Programs,
     pub(super) tables: Tables,
     /// The last word of systemd on each unit.
     states: BTreeMap<Unit, UnitState>,
@@ -79,7 +79,7 @@ impl Hands {
             hearts: hearts(settings)?,
             asked: asked(settings),
             pid_files: pid_files(settings),
-            programs: BTreeMap::new(),
+            programs: Programs::default(),
             units: edges.units,
             actuator,
             gates: settings.policy.host.gates.clone(),
@@ -108,17 +108,8 @@ impl Hands {
 
     pub(super) fn learn(&mut self, state: &UnitState) {
         self.actuator.learn(state);
-        self.learn_program(state);
+        self.programs.learn(state);
         self.states.insert(state.unit.clone(), state.clone());
-    }
-
-    /// Where systemd starts a script or a wrapper, another program serves in the end.
-    fn learn_program(&mut self, state: &UnitState) {
-        let before = self.states.get(&state.unit).and_then(|before| before.main_pid);
-        let new = state.main_pid.filter(|pid| state.active.is_up() && Some(*pid) != before);
-        if let Some(program) = new.and_then(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).ok()) {
-            self.programs.entry(state.unit.clone()).or_default().insert(program);
-        }
     }
 
     /// The PID file of a service, and by what its processes are known.
@@ -126,8 +117,7 @@ impl Hands {
         let state = self.states.get(unit);
         let own = state.and_then(|state| state.pid_file.as_ref());
         let path = self.pid_files.get(service).or(own)?.clone();
-        let mut programs = self.programs.get(unit).cloned().unwrap_or_default();
-        programs.extend(state.and_then(|state| state.program.clone()));
+        let programs = self.programs.of(unit, state);
         Some(Lodging { path, unit: unit.as_str().to_owned(), programs })
     }
 
@@ -149,7 +139,7 @@ impl Hands {
         }
     }
 
-    pub(super) fn ask(&self, ask: Ask, places: &[Place], own: impl FnOnce(&Service, u16) -> SocketAddr) {
+    pub(super) fn ask(&mut self, ask: Ask, places: &[Place], own: impl FnOnce(&Service, u16) -> SocketAddr) {
         let Some(heart) = self.hearts.get(&ask.service).and_then(|hearts| hearts.get(ask.heartbeat)) else {
             return;
         };
@@ -160,6 +150,9 @@ impl Hands {
             Place::Unix(_) => None,
         };
         let unit = self.units_of.get(&ask.service).and_then(|unit| self.states.get(unit)).cloned();
+        if let Some(unit) = &unit {
+            self.programs.learn(unit);
+        }
         let ports = places.iter().filter_map(port).collect();
         let witness = Witness { unit, ports, sockets: self.tables.sockets() };
         tokio::spawn(async move {

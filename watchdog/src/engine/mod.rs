@@ -10,6 +10,7 @@ mod hands;
 mod memory;
 mod ourselves;
 mod prepared;
+mod programs;
 mod reload;
 mod remembered;
 mod settings;

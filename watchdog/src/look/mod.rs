@@ -12,6 +12,7 @@ mod own;
 mod pid_file;
 mod preflight;
 mod pressure;
+mod program;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -23,4 +24,5 @@ pub use others::others;
 pub use pid_file::{Error as PidFileError, Lodging, pid_file};
 pub use preflight::preflight;
 pub use pressure::pressure;
+pub use program::program;
 pub use witness::{Sample, sample};

@@ -14,7 +14,7 @@ use std::{
 use procfs::process::Process;
 use rustix::{fs::OFlags, time::ClockId};
 
-use super::holders::unit_in;
+use super::{holders::unit_in, program::group};
 use crate::model::{Lodger, PidFile, PidStamp};
 
 /// The kernel cuts the name of a process to this.
@@ -140,9 +140,8 @@ impl<'a> Search<'a> {
 
     /// The unit of a process, and whether that is the service's own.
     fn home(&self, process: &Process) -> (String, bool) {
-        let table = fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
-        let group = Path::new(table.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default());
-        (unit_in(group), group.iter().any(|part| part == self.unit))
+        let group = group(process.pid.unsigned_abs());
+        (unit_in(&group), group.iter().any(|part| part == self.unit))
     }
 
     fn is_alike(&self, process: &Process, comm: &str, program: Option<&Path>) -> bool {
