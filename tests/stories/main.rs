@@ -5,6 +5,7 @@
 mod a10_slow_stop;
 mod a11_deaf_to_term;
 mod a12_budget;
+mod a14_depends;
 mod a16_address;
 mod a1_death;
 mod a21_one_incident;

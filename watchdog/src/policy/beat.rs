@@ -47,6 +47,8 @@ struct Round {
     asked: BTreeMap<OrderId, Mono>,
     /// Something happened then: a good answer to an older ask says nothing of it.
     doubted: Mono,
+    /// A failure of an ask that left before says nothing of it: what it needs was not well yet.
+    since: Mono,
     dead: u32,
     next: Option<Mono>,
     pause: Duration,
@@ -125,7 +127,8 @@ impl Beat {
             Kind::Linger => now + pause,
         };
         let asked = BTreeMap::new();
-        self.round = Some(Round { kind, asked, doubted: Mono(0), dead: 0, next: Some(first), pause });
+        self.round =
+            Some(Round { kind, asked, doubted: Mono(0), since: now, dead: 0, next: Some(first), pause });
     }
 
     /// Something happened at `at` that only an answer to an ask after it can clear up.
@@ -181,10 +184,13 @@ impl Beat {
         true
     }
 
-    /// Takes an answer to one of its asks.
-    pub(super) fn answer(&mut self, now: Mono, id: OrderId, verdict: Verdict) -> Told {
+    /// Takes an answer to one of its asks. What it needs was not well before `well`.
+    pub(super) fn answer(&mut self, now: Mono, id: OrderId, verdict: Verdict, well: Option<Mono>) -> Told {
         let Some(round) = &mut self.round else { return Told::Open };
         let Some(asked) = round.asked.remove(&id) else { return Told::Open };
+        if let Some(well) = well.filter(|well| *well > round.since) {
+            (round.since, round.dead) = (well, 0);
+        }
         match verdict {
             Verdict::Alive if asked < round.doubted => {
                 // those on their way may be too few now to say that it is dead
@@ -199,6 +205,10 @@ impl Beat {
                 self.alive_at = Some(now);
                 self.known(Verdict::Alive);
                 Told::Alive
+            }
+            Verdict::Dead if round.kind == Kind::Confirm && asked < round.since => {
+                round.next = round.next.or(round.asked.is_empty().then_some(now + self.pulse.retry_after));
+                Told::Open
             }
             Verdict::Dead => {
                 round.dead += 1;

@@ -9,9 +9,10 @@ use crate::model::ActiveState;
 impl Keeper {
     /// A heartbeat ended.
     pub(in crate::policy) fn answer(&mut self, desk: &mut Desk<'_>, answer: &Answer) {
+        let well = self.needs_well_since(desk);
         let Some(beat) = self.beats.get_mut(answer.heartbeat) else { return };
         let before = beat.verdict;
-        let told = beat.answer(desk.now, answer.order, answer.verdict);
+        let told = beat.answer(desk.now, answer.order, answer.verdict, well);
         let on_failure = beat.pulse.on_failure;
         let stumbles = told == Told::Alive && beat.stumbles();
         if answer.verdict == Verdict::Alive {
@@ -25,6 +26,9 @@ impl Keeper {
             Told::Open => {
                 if answer.verdict != Verdict::Alive {
                     self.step(desk.now, words::answer(answer));
+                }
+                if answer.verdict == Verdict::Dead && self.stage == Stage::Up {
+                    self.ask_what_it_leans_on(desk, answer.began);
                 }
             }
             Told::Alive => self.alive(desk, answer),
@@ -51,6 +55,7 @@ impl Keeper {
         self.give_up_lost(desk);
         let backstop = self.has_backstop();
         let incident = self.incident.as_ref().map(|incident| incident.id);
+        let mut first_is_last = false;
         for (heartbeat, beat) in self.beats.iter_mut().enumerate() {
             if beat.wake_at(backstop).is_none_or(|at| desk.now < at) {
                 continue;
@@ -59,7 +64,11 @@ impl Keeper {
             if beat.ask(desk.now, backstop, desk.seed, id) {
                 let service = self.service.clone();
                 desk.orders.push(Order::Ask(Ask { id, service, heartbeat, incident }));
+                first_is_last |= beat.pulse.failures == 1;
             }
+        }
+        if first_is_last && self.stage == Stage::Up {
+            self.ask_what_it_leans_on(desk, desk.now);
         }
     }
 
@@ -105,6 +114,7 @@ impl Keeper {
             self.open(desk, desk.now);
         }
         self.step(desk.now, format!("recovered: {why}"));
+        self.well_since = Some(desk.now);
         (self.in_vain, self.gated, self.unfit, self.at_work) = (false, None, None, None);
         self.listener_lost = false;
         desk.common.over(&self.service);
@@ -223,7 +233,7 @@ impl Keeper {
         let mut told = false;
         for beat in &mut self.beats {
             while let Some(id) = beat.lost(desk.now) {
-                told |= beat.answer(desk.now, id, Verdict::Unknown) == Told::UnknownForLong;
+                told |= beat.answer(desk.now, id, Verdict::Unknown, None) == Told::UnknownForLong;
             }
         }
         if told {

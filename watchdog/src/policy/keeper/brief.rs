@@ -14,6 +14,8 @@ pub(in crate::policy) struct Brief {
     pub(in crate::policy) asking: bool,
     /// When it last answered; `None` when it never did or has no heartbeat.
     pub(in crate::policy) alive_at: Option<Mono>,
+    /// When it was last found well after it was not.
+    pub(in crate::policy) well_since: Option<Mono>,
     /// It has heartbeats.
     pub(in crate::policy) asked: bool,
     /// A living unit is being stopped (counted for its first seconds, until this) or started.
@@ -26,6 +28,18 @@ pub(in crate::policy) struct Brief {
     pub(in crate::policy) tried: bool,
     /// What it waits for, as it is failing.
     pub(in crate::policy) waits_for: Option<String>,
+}
+
+impl Brief {
+    /// It is asked, and has not answered well since then.
+    pub(super) fn may_fail_since(&self, then: Mono) -> bool {
+        self.asking && self.is_silent_since(then)
+    }
+
+    /// It has heartbeats, and none was answered well since then.
+    pub(super) fn is_silent_since(&self, then: Mono) -> bool {
+        self.asked && self.alive_at.is_none_or(|at| at < then)
+    }
 }
 
 impl Keeper {
@@ -52,6 +66,7 @@ impl Keeper {
             failing,
             asking: self.stage == Stage::Up && self.beats.iter().any(Beat::is_asking),
             alive_at: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
+            well_since: self.well_since,
             asked: self.has_heartbeat(),
             restarting_until,
             verifying: self.is_acting()

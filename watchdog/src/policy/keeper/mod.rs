@@ -94,6 +94,8 @@ pub(super) struct Keeper {
     unseen: Option<Mono>,
     /// A restart in this incident did not make it well.
     in_vain: bool,
+    /// When it was last found well after it was not.
+    well_since: Option<Mono>,
     /// It has waited long enough for what it needs: one try without it.
     waived: bool,
     /// The last unclean end of a process, while systemd names no main process.
@@ -217,6 +219,7 @@ impl Keeper {
             gap: false,
             unseen: Some(now + UNSEEN),
             in_vain: false,
+            well_since: None,
             waived: false,
             worker: None,
             owed: false,

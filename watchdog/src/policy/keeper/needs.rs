@@ -1,6 +1,9 @@
 //! What a service needs, and whether that stands against a plan for it.
+//!
+//! What it needs is asked as soon as it has failed once, so that its verdict does not come before that answer is known or on
+//! its way; and a failure from before that was well again is not its own.
 
-use super::{Brief, Desk, Keeper, Plan, UnitState, brief::is_done};
+use super::{Brief, Desk, Keeper, Mono, Plan, UnitState, brief::is_done};
 use crate::{
     model::{ActiveState, LoadState},
     policy::settings::Dependency,
@@ -16,17 +19,40 @@ impl Keeper {
         named.chain(self.fronts.iter().cloned())
     }
 
-    /// What this one needs and is failing. A front end holds only a restart that its own port's heartbeat asks for, and must
-    /// have answered since the incident began: it and not this one may be what is sick. Of those that wait for each other, one
-    /// must begin.
+    /// It has failed once, or its first failure will be its last: those that have not answered since are asked too.
+    pub(super) fn ask_what_it_leans_on(&self, desk: &mut Desk<'_>, failed: Mono) {
+        let began = self.incident.as_ref().map_or(failed, |incident| incident.began.min(failed));
+        let silent = |service: &super::Service| {
+            desk.briefs.get(service).is_some_and(|brief| brief.is_silent_since(began))
+        };
+        let silent: Vec<super::Service> = self.leans_on().filter(silent).collect();
+        desk.ask.extend(silent);
+    }
+
+    /// When the last of what it needs was found well again.
+    pub(super) fn needs_well_since(&self, desk: &Desk<'_>) -> Option<Mono> {
+        let needed = self.guard.depends_on.iter().filter_map(|dependency| match dependency {
+            Dependency::Service(service) => desk.briefs.get(service),
+            Dependency::Unit(_) => None,
+        });
+        needed.filter_map(|brief| brief.well_since).max()
+    }
+
+    /// What this one needs and is failing; for a restart, it must have answered since the incident began, where it is being
+    /// asked. So must a front end, which holds only a restart: it and not this one may be what is sick. Of those that wait for
+    /// each other, one must begin.
     pub(super) fn failing_dependency(&self, desk: &Desk<'_>, plan: Plan) -> Option<String> {
         if self.waived {
             return None;
         }
+        let began = self.incident.as_ref().map_or(desk.now, |incident| incident.began);
         for dependency in &self.guard.depends_on {
             match dependency {
                 Dependency::Service(service) => {
-                    let holds = |brief: &Brief| brief.failing && (plan == Plan::Restart || !brief.rests);
+                    let holds = |brief: &Brief| match plan {
+                        Plan::Restart => brief.failing || brief.may_fail_since(began),
+                        Plan::Start => brief.failing && !brief.rests,
+                    };
                     let failing = desk.briefs.get(service).is_some_and(holds);
                     if failing && !self.is_awaited_by(desk, service) {
                         return Some(service.to_string());
@@ -42,12 +68,10 @@ impl Keeper {
         if plan == Plan::Start {
             return None;
         }
-        let began = self.incident.as_ref().map_or(desk.now, |incident| incident.began);
         let unwell = |service: &&super::Service| {
             desk.briefs.get(*service).is_some_and(|brief| {
-                let unwell = brief.asking && brief.asked && brief.alive_at.is_none_or(|at| at < began);
                 // a front that was restarted in vain is sick for another's sake
-                (brief.failing || unwell) && !brief.tried
+                (brief.failing || brief.may_fail_since(began)) && !brief.tried
             })
         };
         let in_front = self.fronts.iter().filter(unwell).find(|front| !self.is_awaited_by(desk, front));

@@ -5,6 +5,7 @@ mod back;
 mod budgets;
 mod common;
 mod crossing;
+mod depends;
 mod ends;
 mod gates;
 mod heartbeats;
