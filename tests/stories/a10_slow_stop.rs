@@ -7,12 +7,12 @@ use anyhow::{Result, ensure};
 use crate::stage::{QUICK, is_restart, play, recovered_once, victim};
 
 #[test]
-fn a10_a_stop_of_50_s_ends_in_a_start() -> Result<()> {
+fn a10_f5_a_stop_of_50_s_ends_in_a_start() -> Result<()> {
     stops(50, "", Duration::from_secs(52))
 }
 
 #[test]
-fn a10_a_stop_longer_than_its_deadline_still_ends_in_a_start() -> Result<()> {
+fn a10_e8_a_stop_longer_than_its_deadline_still_ends_in_a_start_of_one_copy() -> Result<()> {
     stops(50, "[service.victim.restart]\nstop_timeout = \"5s\"\n", Duration::from_secs(7))
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::stage::{QUICK, SOON, is_restart, play, recovered_once, victim};
 
 #[test]
-fn a11_a_process_that_ignores_sigterm_for_ever_is_killed_and_started() -> Result<()> {
+fn a11_f5_a_process_that_ignores_sigterm_for_ever_is_killed_and_started() -> Result<()> {
     play(|lab| {
         let command = r#"/bin/sh -c 'trap "" TERM; exec /usr/local/bin/victim 7000'"#;
         lab.service("victim.service", command, "TimeoutStopSec=infinity")?;

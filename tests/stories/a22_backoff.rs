@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::stage::{SOON, is_restart, play, restarts, victim};
 
 #[test]
-fn a22_the_first_restart_comes_at_once_and_the_pause_before_each_further_one_doubles() -> Result<()> {
+fn a22_g6_the_first_restart_comes_at_once_and_the_pause_before_each_further_one_doubles() -> Result<()> {
     play(|lab| {
         lab.victim("victim", 7000, "")?;
         let more = "[service.victim.restart]\nburst = 5\nbackoff = \"1s\"\n";

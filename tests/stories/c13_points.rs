@@ -10,7 +10,8 @@ use crate::stage::{SOON, Stage, is_alive, play, recovered, victim};
 const ARMED: &str = "/run/crash-points";
 
 #[test]
-fn c13_g6_killed_at_any_point_it_restarts_once_counts_once_and_tells_the_incident_to_its_end() -> Result<()> {
+fn c13_f5_g6_killed_at_any_point_it_restarts_once_counts_once_and_tells_the_incident_to_its_end() -> Result<()>
+{
     play(|lab| {
         lab.sh(&format!("mkdir {ARMED}"))?;
         let mut configuration = String::new();

@@ -37,7 +37,7 @@ fn told(watchdog: &Stream) -> Result<()> {
 }
 
 #[test]
-fn c16_a_program_that_cannot_start_is_told_with_its_last_words_and_comes_back_when_mended() -> Result<()> {
+fn c16_g7_a_program_that_cannot_start_is_told_with_its_last_words_and_comes_back_when_mended() -> Result<()> {
     play(|lab| {
         start(lab, "")?;
         let watchdog = lab.guard(&(victim("daemon", 7000) + RESTART), &["daemon"])?;
@@ -52,7 +52,7 @@ fn c16_a_program_that_cannot_start_is_told_with_its_last_words_and_comes_back_wh
 }
 
 #[test]
-fn c15_systemds_start_limit_costs_our_budget_too_and_is_cleared_when_it_is_our_turn() -> Result<()> {
+fn c15_f5_systemds_start_limit_costs_our_budget_too_and_is_cleared_when_it_is_our_turn() -> Result<()> {
     play(|lab| {
         start(lab, "Restart=always\nRestartSec=50ms")?;
         lab.drop_in("daemon.service", "[Unit]\nStartLimitBurst=5\nStartLimitIntervalSec=1h\n")?;

@@ -43,7 +43,7 @@ fn stranger(lab: &Lab, pid: u32) -> Result<()> {
 }
 
 #[test]
-fn e3_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> Result<()> {
+fn e3_e5_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> Result<()> {
     play(|lab| {
         start(lab)?;
         let watchdog = lab.watchdog_unit(&daemon(REMOVE), "", &["daemon"])?;
@@ -61,7 +61,7 @@ fn e3_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> Resu
         let restarts = restarts(&watchdog, "daemon");
         ensure!(restarts.len() == 2, "{} starts, not one in vain and one that helps", restarts.len());
         ensure!(restarts[1].data("action")["start_afresh"].is_object(), "the second begins afresh");
-        // e5: the reason is in the incident's record
+        // the reason is in the incident's record
         let story = recovered.data("decision").to_string();
         ensure!(story.contains("another program, started after the file was written"), "{story}");
         Ok(())
@@ -69,7 +69,7 @@ fn e3_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> Resu
 }
 
 #[test]
-fn e4_a_daemon_that_failed_before_watchdog_came_is_started_past_its_old_file() -> Result<()> {
+fn e4_e9_a_daemon_that_failed_before_watchdog_came_is_started_past_its_old_file() -> Result<()> {
     play(|lab| {
         start(lab)?;
         let dead = lab.main_pid("daemon.service")?;

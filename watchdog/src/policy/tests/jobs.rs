@@ -1,6 +1,6 @@
 use expect_test::expect;
 
-use super::{check, check_with};
+use super::{check, check_with, log_of};
 use crate::model::Service;
 
 #[test]
@@ -89,6 +89,35 @@ fn an_operators_stop_that_crosses_our_start_wins() {
             > 9000 sleep
         "#]],
     );
+}
+
+#[test]
+fn b17_whatever_is_seen_while_a_restart_is_on_its_way_no_other_one_is_queued_behind_it() {
+    let log = log_of(
+        |_| {},
+        "0 unit active
+         0 alive
+         1000 suspicion
+         1001 dead
+         1201 dead
+         1202 suspicion
+         1202 queued 3
+         1203 unit deactivating job=3
+         1204 exit signal 9
+         1204 suspicion
+         1205 listener_lost
+         1206 unit inactive
+         1207 unit activating run=2 job=3
+         1208 suspicion
+         1209 in_use
+         1210 unit active run=2
+         1210 job 3 done active
+         1211 suspicion
+         1212 alive
+         9000 sleep",
+    );
+    assert_eq!(log.matches(" act web: ").count(), 1, "{log}");
+    assert!(log.contains("web: Recovered after 212ms and 1 restarts"), "{log}");
 }
 
 #[test]

@@ -319,3 +319,21 @@ concurrent_restarts = 0
         "#]],
     );
 }
+
+#[test]
+fn b16_a_ladder_of_later_steps_is_refused_until_there_is_one() {
+    check_service(
+        "[service.web.restart]\nladder = [\"restart\", \"reboot\"]\n",
+        expect![[r#"
+        error: unknown key `ladder` in [service.web.restart]
+         --> watchdog.toml:4:1
+          |
+        4 | ladder = ["restart", "reboot"]
+          | ^^^^^^ not in this version yet
+          |
+          = help: take it out: nothing would come of it
+
+        The configuration has a fault and is not used.
+    "#]],
+    );
+}

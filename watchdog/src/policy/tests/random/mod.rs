@@ -164,6 +164,7 @@ impl World {
         let until = self.now + Duration::from_millis(pause);
         let mut woken = 0;
         while let Some(at) = self.policy.wake_at().filter(|at| *at <= until) {
+            assert!(at >= self.policy.last(), "woken in the past");
             self.now = self.now.max(at);
             self.put(Input::Wake);
             assert!(
