@@ -160,8 +160,11 @@ fn a_client_that_does_not_take_its_answer_is_no_stall() -> Result<()> {
     stays_silent(async |stage, server, client| {
         client.act("send 0 100")?;
         server.act("read 0")?;
+        server.act("send 0 10")?;
+        client.act("read 0")?;
         // More than both buffers hold, so that bytes stay unsent; it ends with the puppet.
         server.last_act("send 0 30000000")?;
+        client.act("read 0")?; // however long it took to begin
         ticks(stage, 100).await?;
         client.act("send 0 100")?;
         Ok(())
