@@ -27,7 +27,8 @@ impl Lab {
         let events = format!("[watchdog]\nevents = [\"{EVENTS}\"]\n");
         self.sh("umask 077; mkdir -p /etc/watchdog/conf.d; touch /etc/watchdog/conf.d/events.toml")?;
         self.write("/etc/watchdog/conf.d/events.toml", &events)?;
-        self.unit(SERVICE, FILE)?;
+        // systemd reads both at once
+        self.write(&format!("/etc/systemd/system/{SERVICE}"), FILE)?;
         self.drop_in(SERVICE, more)?;
         let unit = WatchdogUnit::follow(self)?;
         self.start(SERVICE)?;

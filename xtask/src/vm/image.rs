@@ -28,6 +28,9 @@ const MODULES: [&str; 3] =
 /// What a newer kernel's modules are packed with.
 const PACKED: &str = ".xz";
 
+/// None of these has anything to find in a guest, and each reload of systemd would wait for all: seconds, by emulation.
+const GENERATORS: &str = "usr/lib/systemd/system-generators";
+
 /// Runs all of it. The results go over a serial line of their own: a getty may take the console's.
 const RUN: &str = r#"#!/bin/sh
 exec >/dev/ttyS1 2>&1
@@ -58,8 +61,9 @@ pub(crate) fn build(
     programs: &Programs,
     filter: Option<&str>,
 ) -> Result<PathBuf> {
-    let base = base(folder)?;
-    let layer = layer(folder, kernel, programs, filter)?;
+    let root = ::lab::prepare()?;
+    let base = base(&root, folder)?;
+    let layer = layer(&root, folder, kernel, programs, filter)?;
     let image = folder.join("initrd");
     fs::copy(&base, &image).with_context(|| format!("cannot write {}", image.display()))?;
     let mut file = File::options().append(true).open(&image).context("cannot open the initrd")?;
@@ -69,14 +73,13 @@ pub(crate) fn build(
 }
 
 /// The lab's root file system, without what nobody reads there. Made once.
-fn base(folder: &Path) -> Result<PathBuf> {
-    let root = ::lab::prepare()?;
+fn base(root: &Path, folder: &Path) -> Result<PathBuf> {
     let name = root.file_name().context("the lab's root has no name")?;
     let base = folder.join(name).with_extension("cpio");
     if !base.is_file() {
         let unfinished = base.with_extension("unfinished");
         pack(
-            &root,
+            root,
             &["usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists"],
             &unfinished,
         )?;
@@ -85,7 +88,13 @@ fn base(folder: &Path) -> Result<PathBuf> {
     Ok(base)
 }
 
-fn layer(folder: &Path, kernel: &Kernel, programs: &Programs, filter: Option<&str>) -> Result<PathBuf> {
+fn layer(
+    root: &Path,
+    folder: &Path,
+    kernel: &Kernel,
+    programs: &Programs,
+    filter: Option<&str>,
+) -> Result<PathBuf> {
     let layer = folder.join("layer");
     if layer.exists() {
         fs::remove_dir_all(&layer).with_context(|| format!("cannot remove {}", layer.display()))?;
@@ -115,10 +124,24 @@ fn layer(folder: &Path, kernel: &Kernel, programs: &Programs, filter: Option<&st
     fs::create_dir_all(&wanted).context("cannot make the guest's folders")?;
     symlink("/usr/lib/systemd/system/vm.service", wanted.join("vm.service"))
         .context("cannot link vm.service")?;
+    mask_generators(root, &layer)?;
     symlink("usr/lib/systemd/systemd", layer.join("init")).context("cannot link /init")?;
     let packed = folder.join("layer.cpio");
     pack(&layer, &[], &packed)?;
     Ok(packed)
+}
+
+fn mask_generators(root: &Path, layer: &Path) -> Result<()> {
+    let masks = layer.join("etc/systemd/system-generators");
+    fs::create_dir_all(&masks).context("cannot make the guest's folders")?;
+    let generators = root.join(GENERATORS);
+    for generator in
+        fs::read_dir(&generators).with_context(|| format!("cannot read {}", generators.display()))?
+    {
+        let name = generator.with_context(|| format!("cannot read {}", generators.display()))?.file_name();
+        symlink("/dev/null", masks.join(name)).context("cannot mask a generator")?;
+    }
+    Ok(())
 }
 
 fn copy(file: &Path, to: &Path) -> Result<()> {

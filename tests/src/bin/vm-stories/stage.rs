@@ -92,11 +92,10 @@ impl Stage {
         let exec = self.cgroup("exec").join("cgroup.kill");
         fs::write(&exec, "1").with_context(|| format!("cannot write {}", exec.display()))?;
         self.sh("cd /etc/systemd/system
-             for unit in $(find . -maxdepth 1 -type f -name '*.*' -printf '%f '); do
-                 systemctl stop \"$unit\"
-                 rm -f \"$unit\" multi-user.target.wants/\"$unit\"
-             done
-             rm -rf -- *.d /etc/watchdog /etc/victim /run/events.jsonl /run/systemd/system.control
+             units=$(find . -maxdepth 1 -type f -name '*.*' -printf '%f ')
+             systemctl stop $units
+             for unit in $units; do rm -f \"$unit\" multi-user.target.wants/\"$unit\"; done
+             rm -rf -- *.d /etc/watchdog /var/lib/watchdog /etc/victim /run/events.jsonl /run/systemd/system.control
              systemctl daemon-reload
              systemctl reset-failed")
             .map(drop)
