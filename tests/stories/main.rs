@@ -32,6 +32,7 @@ mod c16_crash_loop;
 mod c18_pid_file;
 mod c19_reload;
 mod c1_tcp;
+mod c20_boot;
 mod c3_port;
 mod c4_own_ports;
 mod c8_port_held;

@@ -69,7 +69,12 @@ impl Stage {
 
 /// Boots a lab and plays a story in it; prints the evidence when it fails.
 pub(crate) fn play(story: impl FnOnce(&Stage) -> Result<()>) -> Result<()> {
-    let stage = Stage { lab: plan().boot()?, streams: RefCell::default() };
+    play_on(&plan(), story)
+}
+
+/// The same in a lab that is booted with more.
+pub(crate) fn play_on(plan: &Plan, story: impl FnOnce(&Stage) -> Result<()>) -> Result<()> {
+    let stage = Stage { lab: plan.boot()?, streams: RefCell::default() };
     let ended = catch_unwind(AssertUnwindSafe(|| story(&stage)));
     if !matches!(ended, Ok(Ok(()))) {
         evidence(&stage).context("cannot gather the evidence")?;
