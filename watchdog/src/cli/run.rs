@@ -39,6 +39,9 @@ const DISK: Duration = Duration::from_secs(10);
 /// The thread that may wait is kept once it is there: on a host without a task to spare there would be no other.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// For so many milliseconds at most the end of a thread is waited for.
+const LET_GO: u32 = 100;
+
 /// `watchdog run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
@@ -73,6 +76,12 @@ impl Run {
                 return Exit::System;
             }
         };
+        if let Err(fault) = runtime.block_on(thread_that_waits()) {
+            complain(format_args!(
+                "cannot start the thread that waits for disks: {fault} (is TasksMax= or a ulimit reached?)"
+            ));
+            return Exit::System;
+        }
         // before the lock, which tells others that we run: a signal that comes during the start waits for its end
         let signals = match runtime.block_on(async { Signals::new() }) {
             Ok(signals) => signals,
@@ -286,16 +295,36 @@ fn seed() -> u64 {
 /// Whoever reads standard error and hangs does not hold up a decision: lines beyond the queue are dropped.
 /// Where the host has no task left for the thread that writes, lines are written at once: better late than not at all.
 fn log_to_stderr() -> Option<WorkerGuard> {
-    let queue = std::thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok());
-    let (writer, guard) = match queue {
-        true => {
+    let (writer, guard) = match room_for_a_thread() {
+        Ok(()) => {
             let (writer, guard) = tracing_appender::non_blocking(io::stderr());
             (BoxMakeWriter::new(writer), Some(guard))
         }
-        false => (BoxMakeWriter::new(io::stderr), None),
+        Err(_) => (BoxMakeWriter::new(io::stderr), None),
     };
     let level = EnvFilter::try_from_env("WATCHDOG_LOG").unwrap_or_else(|_| EnvFilter::new("watchdog=info"));
     let coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     tracing_subscriber::fmt().with_env_filter(level).with_writer(writer).with_ansi(coloured).init();
     guard
+}
+
+/// Takes the one thread that the runtime cannot do without, before anything else is begun: it panics where there is none.
+async fn thread_that_waits() -> io::Result<()> {
+    room_for_a_thread()?;
+    tokio::task::spawn_blocking(|| ()).await.map_err(io::Error::other)
+}
+
+/// Those who start threads in other crates take it for granted that they can.
+fn room_for_a_thread() -> io::Result<()> {
+    let thread = std::thread::Builder::new().spawn(rustix::thread::gettid)?;
+    let id = thread.join().map_err(|_| io::Error::other("it panicked"))?;
+    // it takes up the room until the kernel has let go of it, a moment after its end
+    let task = format!("/proc/self/task/{}", id.as_raw_nonzero());
+    for _ in 0..LET_GO {
+        if !Path::new(&task).exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! A restart costs watchdog no process: it is asked of systemd, over D-Bus.
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use lab::SERVICE;
 use rustix::process::Signal;
 use tests::{recovered_once, victim};
@@ -25,6 +25,46 @@ pub(crate) fn b15_with_no_pids_left_beside_watchdog_a_restart_still_works(stage:
     stage.exec(&["systemctl", "set-property", "--runtime", "full.slice", "TasksMax=10"])?;
     stage.is_full("full.slice")?;
     dies_and_comes_back(stage, &watchdog)
+}
+
+/// Its threads: its own, and those that write the log and the events and wait for the disk. The one that stores can be missed.
+pub(crate) fn b15_started_with_too_few_tasks_it_says_so_and_starts_as_soon_as_there_is_room(
+    stage: &Stage,
+) -> Result<()> {
+    stage.victim("victim", 7000, "")?;
+    let watchdog = stage.guard_unit(&victim("victim", 7000), "", &["victim"])?;
+    let first = watchdog.main_pid()?;
+    watchdog_may_have(stage, 1)?;
+    watchdog.kill()?;
+    for tasks in 1..=3 {
+        watchdog_may_have(stage, tasks)?;
+        let before = starts(stage)?;
+        stage.until(SOON, || {
+            // one may have begun with the room of before
+            let since = starts(stage)? - before;
+            ensure!(since >= 2, "with room for {tasks} it was started {since} times");
+            Ok(())
+        })?;
+    }
+    let old = stage.main_pid("victim.service")?;
+    stage.kill_main(Signal::KILL, "victim.service")?;
+    watchdog_may_have(stage, 4)?;
+    watchdog.until_replaced(first, SOON)?;
+    stage.until_replaced("victim.service", old, SOON)?;
+    recovered_once(&watchdog, "victim", SOON)?;
+    let log = watchdog.log();
+    ensure!(log.contains("TasksMax="), "it did not say what it lacks:\n{log}");
+    ensure!(!log.contains("panicked"), "it fell where it could have said what it lacks:\n{log}");
+    Ok(())
+}
+
+fn watchdog_may_have(stage: &Stage, tasks: u32) -> Result<()> {
+    stage.exec(&["systemctl", "set-property", "--runtime", SERVICE, &format!("TasksMax={tasks}")]).map(drop)
+}
+
+/// How often systemd started it again by itself.
+fn starts(stage: &Stage) -> Result<u32> {
+    stage.property(SERVICE, "NRestarts")?.parse().context("cannot read NRestarts")
 }
 
 fn dies_and_comes_back(stage: &Stage, watchdog: &lab::Stream) -> Result<()> {

@@ -32,6 +32,7 @@ const STORIES: &[(&str, Story)] = stories![
     b15_memory::b15_the_kernel_kills_others_first,
     b15_no_pids::b15_where_watchdog_may_not_fork_a_restart_still_works,
     b15_no_pids::b15_with_no_pids_left_beside_watchdog_a_restart_still_works,
+    b15_no_pids::b15_started_with_too_few_tasks_it_says_so_and_starts_as_soon_as_there_is_room,
     f6_gates::f6_a_service_that_leaks_is_the_pressure_and_is_restarted,
     f6_gates::f6_memory_pressure_from_elsewhere_holds_a_restart_until_it_is_over,
     f6_gates::f6_with_no_tasks_left_nothing_is_started_until_there_are_some,
