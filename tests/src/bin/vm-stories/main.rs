@@ -8,6 +8,7 @@
 mod b15_memory;
 mod b15_no_pids;
 mod f6_gates;
+mod f7_throttled;
 mod g14_oom;
 mod stage;
 
@@ -36,6 +37,7 @@ const STORIES: &[(&str, Story)] = stories![
     f6_gates::f6_a_service_that_leaks_is_the_pressure_and_is_restarted,
     f6_gates::f6_memory_pressure_from_elsewhere_holds_a_restart_until_it_is_over,
     f6_gates::f6_with_no_tasks_left_nothing_is_started_until_there_are_some,
+    f7_throttled::f7_a_service_that_is_throttled_is_not_restarted_and_one_that_hangs_so_is,
     g14_oom::g14_an_oom_kill_is_a_class_of_its_own,
 ];
 
