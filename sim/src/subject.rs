@@ -107,6 +107,7 @@ pub(crate) fn orders(effects: &[Effect]) -> impl Iterator<Item = &Order> {
         Effect::Order(order) => Some(order),
         Effect::Suspicion(_)
         | Effect::Found(_)
+        | Effect::HeldUp(_)
         | Effect::Watch(_)
         | Effect::ReadListeners
         | Effect::Reconcile

@@ -69,6 +69,7 @@ pub(crate) fn effect(effect: &Effect) -> String {
         },
         Effect::Suspicion(suspicion) => format!("{} is suspect: {:?}", suspicion.service, suspicion.why),
         Effect::Watch(_) => "other filters".to_owned(),
+        Effect::HeldUp(_) => "held up".to_owned(),
         Effect::Found(_) | Effect::ReadListeners | Effect::Reconcile | Effect::TellState => {
             format!("{effect:?}")
         }

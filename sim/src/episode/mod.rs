@@ -339,7 +339,11 @@ impl Episode {
                 }
                 Effect::ReadListeners => self.order_table(),
                 Effect::Reconcile => self.reconcile(),
-                Effect::Suspicion(_) | Effect::Found(_) | Effect::Watch(_) | Effect::TellState => {}
+                Effect::Suspicion(_)
+                | Effect::Found(_)
+                | Effect::HeldUp(_)
+                | Effect::Watch(_)
+                | Effect::TellState => {}
             }
         }
     }

@@ -5,16 +5,19 @@
 //! Deliberately absent: I/O; whoever owns a core tells it the time and carries its effects out, in their order.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use crate::{
     model::{
-        Answer, Command, Fact, Finding, Known, Mono, Order, OrderId, Outcome, Place, Port, Saw, Service,
-        Sign, Suspicion, Watch,
+        Answer, Command, Fact, Finding, Known, Loss, Mono, Order, OrderId, Outcome, Place, Port, Saw,
+        Service, Sign, Source, Suspicion, Watch,
     },
     policy::{self, Input, Policy},
     suspicion::{self, Suspicions},
 };
+
+/// So late is no lateness of a busy host, but a time in which watchdog did not run.
+const HELD_UP: Duration = Duration::from_secs(2);
 
 /// What a step comes to.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,8 @@ pub enum Effect {
     Suspicion(Suspicion),
     /// To be recorded: the policy was told this, though it did not ask.
     Found(Fact),
+    /// To be recorded: the policy was told that watchdog itself was held up.
+    HeldUp(Sign),
     /// To be carried out.
     Order(Order),
     /// The filters in the kernel must change to these.
@@ -162,9 +167,24 @@ impl Core {
         effects
     }
 
-    /// Steps what was due before this moment.
+    /// Steps what was due before this moment, each at its own; after a time in which nothing was done at all, as of now, and
+    /// everything is looked at again.
     fn catch_up(&mut self, now: Mono, effects: &mut Vec<Effect>) {
+        let late = self.policy.wake_at().map(|at| now.since(at)).filter(|late| *late >= HELD_UP);
+        let held_up = late.map(|late| {
+            let loss = Loss { lost: 0, place: format!("nothing was done for {late:?}") };
+            Sign { at: now, source: Source::Engine, saw: Saw::Loss(loss) }
+        });
+        if let Some(sign) = &held_up {
+            effects.push(Effect::HeldUp(sign.clone()));
+            self.decide(now, Input::HeldUp, effects);
+        }
         effects.extend(self.policy.catch_up(now).into_iter().map(Effect::Order));
+        if let Some(sign) = &held_up {
+            let found = self.suspicions.step(now, sign);
+            self.findings(now, found, effects);
+            effects.push(Effect::Reconcile);
+        }
         if self.suspicions.wake_at().is_some_and(|at| at <= now) {
             let found = self.suspicions.wake(now);
             self.findings(now, found, effects);

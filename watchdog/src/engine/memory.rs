@@ -160,10 +160,13 @@ fn restored(now: Mono, state: &str, inputs: &[(Mono, String)]) -> Result<(Policy
         let mut policy: Policy = serde_json::from_str(state).map_err(|fault| fault.to_string())?;
         for (taken, text) in inputs {
             let input: Input = serde_json::from_str(text).map_err(|fault| fault.to_string())?;
-            last = policy.catch_up(*taken);
-            if input != Input::Wake {
-                last.extend(policy.step(*taken, input));
+            if input == Input::Wake {
+                last = policy.catch_up(*taken);
+                continue;
             }
+            let (due, ordered) = policy.told(*taken, input);
+            last = due;
+            last.extend(ordered);
         }
         if policy.last() > now {
             return Err("it is of another time".to_owned());

@@ -309,6 +309,9 @@ impl Engine {
     fn caught_up(&mut self) -> Mono {
         let now = clock::now();
         let effects = self.core.wake(now);
+        if effects.iter().any(|effect| matches!(effect, Effect::HeldUp(_))) {
+            self.memory.input(now, &Input::HeldUp);
+        }
         if effects.iter().any(|effect| matches!(effect, Effect::Order(Order::Act(_)))) {
             self.memory.input(now, &Input::Wake); // no other input tells of what was due
         }
@@ -331,6 +334,9 @@ impl Engine {
                 Effect::Suspicion(suspicion) => {
                     self.stream.write(&Record::from(&suspicion).taken(now));
                     self.memory.input(now, &Input::Suspicion(suspicion));
+                }
+                Effect::HeldUp(sign) => {
+                    self.stream.write(&Record::sign(&sign, None).taken(now)); // and stored already
                 }
                 Effect::Found(fact) => {
                     self.stream.write(&Record::from(&fact).taken(now));

@@ -181,7 +181,9 @@ impl Replay {
                 return self.gap(number, why.to_owned(), stretch.take());
             }
         };
-        it.catch_up(taken);
+        if input != Input::HeldUp {
+            it.catch_up(taken);
+        }
         self.unrecorded(it, number);
         let orders = it.policy.step(taken, input);
         it.ordered(taken, orders);

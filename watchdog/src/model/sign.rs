@@ -28,6 +28,8 @@ pub enum Source {
     SockDiag,
     /// No source of signs: what watchdog remembers over its own death.
     Store,
+    /// Watchdog's own loop.
+    Engine,
 }
 
 /// What a source can see.

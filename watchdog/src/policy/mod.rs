@@ -79,6 +79,9 @@ pub enum Input {
         /// Names the new run: an incident that was opened and not stored shares its number with none of it.
         seed: u64,
     },
+    /// Watchdog itself was held up: what was due meanwhile is done as of now, for what is late must not pass for what is in
+    /// time. Told without [`Policy::catch_up`].
+    HeldUp,
     /// It is [`Policy::wake_at`].
     Wake,
 }
@@ -90,6 +93,7 @@ impl Input {
             Saw::Unit(state) => Some(Input::Unit(state.clone())),
             Saw::Job(job) => Some(Input::Job(job.clone())),
             Saw::Loss(_) if sign.source == Source::Units => Some(Input::Gap),
+            Saw::Loss(_) if sign.source == Source::Engine => Some(Input::HeldUp),
             Saw::Loss(_)
             | Saw::Exit(_)
             | Saw::SignalSent(_)
@@ -181,6 +185,7 @@ impl Policy {
                 }
             }
             Input::Gap => self.keepers.values_mut().for_each(Keeper::missed_words),
+            Input::HeldUp => {} // this moment is the last step's now: nothing is stepped before it any more
             Input::Answer(answer) => {
                 let service = answer.service.clone();
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.answer(desk, &answer));
@@ -235,6 +240,12 @@ impl Policy {
             }
         }
         orders
+    }
+
+    /// Tells it what was recorded: [`Policy::catch_up`], where the input does not say that it could not, and the input.
+    pub fn told(&mut self, now: Mono, input: Input) -> (Vec<Order>, Vec<Order>) {
+        let due = if input == Input::HeldUp { Vec::new() } else { self.catch_up(now) };
+        (due, self.step(now, input))
     }
 
     /// The moment of the last step.

@@ -275,6 +275,7 @@ fn source(source: Source) -> &'static str {
         Source::Units => "the connection to systemd",
         Source::SockDiag => "the kernel's table of sockets",
         Source::Store => "the store of watchdog's own state",
+        Source::Engine => "watchdog itself",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Streams as the engine records them, whole and tampered with.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use expect_test::{Expect, expect};
 
@@ -68,6 +68,7 @@ impl Recorder {
                 Effect::Order(Order::Ask(ask)) => self.asks.push(ask),
                 Effect::Suspicion(suspicion) => self.write(Record::from(&suspicion).taken(now)),
                 Effect::Found(fact) => self.write(Record::from(&fact).taken(now)),
+                Effect::HeldUp(sign) => self.write(Record::sign(&sign, None).taken(now)),
                 Effect::Order(Order::Look(Look {
                     id: order, service, question: Question::Others, ..
                 })) => {
@@ -87,7 +88,16 @@ impl Recorder {
         }
     }
 
+    /// Each waking in time, or a little late.
     fn caught_up(&mut self, now: Mono) {
+        while let Some(at) = self.core.wake_at().filter(|at| *at < now) {
+            self.held_up(now.min(at + Duration::from_micros(7)));
+        }
+        self.held_up(now);
+    }
+
+    /// Nothing was done until now.
+    fn held_up(&mut self, now: Mono) {
         let effects = self.core.wake(now);
         self.effects(now, effects);
     }
@@ -167,6 +177,25 @@ fn a_recorded_stream_gives_the_same_decisions_over_wakings_and_a_reload() {
         expect![[r#"
             no difference: 8 inputs told from 1 states on; 1 decisions, 1 actions and 1 states are compared
             same: true"#]],
+    );
+}
+
+#[test]
+fn what_was_decided_after_watchdog_was_held_up_is_decided_again() {
+    let mut it = Recorder::new("run");
+    it.unit(at(1), ActiveState::Active, 1);
+    it.answer(at(2), Verdict::Alive);
+    it.held_up(at(200_000));
+    assert!(it.lines.iter().any(|line| line.contains("nothing was done for")), "{:?}", it.lines);
+    it.answer(at(200_001), Verdict::Dead);
+    it.unit(at(200_100), ActiveState::Deactivating, 1);
+    it.held_up(at(300_000));
+    it.state(at(300_000));
+    check(
+        &it.lines,
+        expect![[r#"
+        no difference: 7 inputs told from 1 states on; 1 decisions, 1 actions and 1 states are compared
+        same: true"#]],
     );
 }
 

@@ -1,8 +1,8 @@
 //! Heartbeats: when they are asked, and what their answers mean for the service.
 
 use super::{
-    Answer, Ask, Beat, Desk, IncidentEnd, Keeper, Kind, Mono, OnFailure, Order, Plan, Stage, Told, Verdict,
-    words,
+    Answer, Ask, Beat, Checking, Desk, Holding, IncidentEnd, Keeper, Kind, Mono, OnFailure, Order, Plan,
+    Stage, Told, Verdict, words,
 };
 use crate::model::ActiveState;
 
@@ -165,7 +165,8 @@ impl Keeper {
                     self.recovered(desk, words::answer(answer));
                 }
             }
-            Stage::Holding(holding) if holding.plan == Plan::Restart => {
+            Stage::Checking(Checking { plan: Plan::Restart, .. })
+            | Stage::Holding(Holding { plan: Plan::Restart, .. }) => {
                 if self.restarting_beats().all(|beat| beat.verdict == Some(Verdict::Alive)) {
                     let story = format!("{}: well again without our help", words::answer(answer));
                     self.recovered(desk, story);
@@ -188,6 +189,7 @@ impl Keeper {
             Stage::Up | Stage::Proving { .. } => {
                 self.open(desk, answer.began);
                 self.step(desk.now, told.clone());
+                self.dead_at = desk.now;
                 self.tries.sick(desk.now, &self.guard);
                 self.in_vain |= self.incident.as_ref().is_some_and(|incident| incident.restarts > 0);
                 let failures = self.beats.get(answer.heartbeat).map_or(1, |beat| beat.pulse.failures);

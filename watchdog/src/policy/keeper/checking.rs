@@ -8,11 +8,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Hold, Keeper, Plan, Stage, decide::ASK_AGAIN, words};
+use super::{
+    Desk, Hold, Keeper, Kind, Plan, Stage,
+    decide::{ASK_AGAIN, FRESH},
+    words,
+};
 use crate::model::{Holder, Known, Mono, OrderId, PidStamp, Question};
 
 /// What the kernel tells is known in microseconds, and what must be measured in a fifth of a second.
 const QUICK: Duration = Duration::from_millis(500);
+/// On a host under pressure a look at the pressure is slow, too: before something that lives is stopped it has more time.
+const PRESSED: Duration = Duration::from_secs(5);
 /// After a start that failed there is time to search all processes of the host.
 const SEARCH: Duration = Duration::from_secs(2);
 
@@ -58,10 +64,14 @@ impl Keeper {
     pub(super) fn check(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
         let questions = self.questions(desk, plan);
         let ports_unknown = questions.contains(&Question::Holders);
-        let ask = |question: Question| (self.look(desk, question), (question, desk.now + patience(question)));
+        let ask =
+            |question: Question| (self.look(desk, question), (question, desk.now + patience(plan, question)));
         let open = questions.into_iter().map(ask).collect();
         let found = Found { ports_unknown, ..Found::default() };
         self.stage = Stage::Checking(Checking { plan, rule, open, found });
+        if plan == Plan::Restart {
+            self.begin(desk.now, Kind::Linger); // it may be well again before all is known
+        }
         self.all_checked(desk);
     }
 
@@ -180,6 +190,11 @@ impl Keeper {
             self.hold_for(desk, plan, rule, hold, desk.now + ASK_AGAIN);
             return;
         }
+        let patience = if self.guard.preflight.is_some() { PROGRAM } else { PRESSED };
+        if plan == Plan::Restart && desk.now.since(self.dead_at) > FRESH + patience {
+            self.ask_again(desk);
+            return;
+        }
         // who cannot be seen may be an instance too
         self.act_or_hold(desk, plan, rule, stale.filter(|_| !ports_unknown));
     }
@@ -207,8 +222,9 @@ impl Keeper {
 }
 
 /// How long a plan waits for this answer.
-fn patience(question: Question) -> Duration {
+fn patience(plan: Plan, question: Question) -> Duration {
     match question {
+        Question::Pressure if plan == Plan::Restart => PRESSED,
         Question::Unit | Question::Holders | Question::Pressure | Question::Others => QUICK,
         Question::Ourselves => OURSELVES,
         Question::Preflight => PROGRAM,

@@ -15,7 +15,7 @@ pub(super) const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// A hold by something else than an operator that lasts for so long is worth waking someone.
 const LONG: Duration = Duration::from_secs(120);
 /// How old a verdict may be to act on; an older one is asked for again first.
-const FRESH: Duration = Duration::from_secs(5);
+pub(super) const FRESH: Duration = Duration::from_secs(5);
 
 impl Keeper {
     /// Something must be done: now, or when nothing holds it any more.
@@ -77,7 +77,11 @@ impl Keeper {
         hold: Hold,
         until: Mono,
     ) {
-        let (known, since) = (desk.now, desk.now);
+        let since = desk.now;
+        let known = match plan {
+            Plan::Restart => self.dead_at,
+            Plan::Start => since,
+        };
         self.hold(desk, Holding { plan, rule, hold, until, known, since, told: false });
     }
 

@@ -36,6 +36,8 @@ impl Keeper {
             self.reloading.get_or_insert(desk.now);
         }
         let missed_run = !another_run && incarnation.is_some() && incarnation != self.incarnation;
+        // what came before this word is over: it runs
+        self.gap &= !active.is_up();
         self.cgroup = state.cgroup.or(self.cgroup);
         self.unit = Some(state);
         if first {
@@ -204,8 +206,11 @@ impl Keeper {
     /// The end of the unit, with no job behind it: `restart.on` decides, after systemd's own Restart=.
     fn ended(&mut self, desk: &mut Desk<'_>, on_its_way: bool) {
         let Some(unit) = &self.unit else { return };
-        if self.gap && asked_for(unit) && !on_its_way {
-            self.stopped_by_other(desk); // its job was among what was missed
+        if self.gap && !self.owed && asked_for(unit) && !on_its_way {
+            // its job was among what was missed
+            let unit = &self.guard.unit;
+            self.alert(desk, format!("{unit} was stopped while systemd's words were missed: taken for an operator's stop, it stays down"));
+            self.stopped_by_other(desk);
             return;
         }
         if self.exit.is_none() && unit.main_ended.is_none() && unit.main_pid.is_none() {

@@ -92,6 +92,8 @@ pub(super) struct Keeper {
     gap: bool,
     /// When someone hears that systemd says nothing of the unit.
     unseen: Option<Mono>,
+    /// The last verdict that it is dead.
+    dead_at: Mono,
     /// A restart in this incident did not make it well.
     in_vain: bool,
     /// When it was last found well after it was not.
@@ -218,6 +220,7 @@ impl Keeper {
             stopped: false,
             gap: false,
             unseen: Some(now + UNSEEN),
+            dead_at: Mono(0),
             in_vain: false,
             well_since: None,
             waived: false,

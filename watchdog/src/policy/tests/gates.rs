@@ -34,7 +34,7 @@ fn b14_pressure_holds_a_restart_and_what_is_well_again_by_then_is_left_alone() {
               1.201s look web: Pressure
             > 1202 pressed memory=61/12 cpu=5/0 disk=9
               1.202s web: held: Gate { gate: Memory, why: "memory pressure: some avg10 is 61 %, above 40 %; the unit has 12 % of what is used" }
-              6.202s ask web
+              6.201s ask web
             > 8000 alive
               8s web: Recovered after 7s and 0 restarts
                   0 µs port 80: the oldest of 1 waiting connections has not been accepted for 250ms
@@ -189,13 +189,21 @@ fn a_gate_without_a_figure_is_open_and_that_is_told_once() {
 }
 
 #[test]
-fn a_look_at_a_stuck_disk_holds_nothing_for_longer_than_half_a_second() {
-    let script = "0 unit active
+fn a_look_at_a_stuck_disk_holds_a_start_for_half_a_second_and_a_restart_for_five() {
+    let living = "0 unit active
          0 alive
          1000 suspicion
          1001 dead
          1201 dead
-         1800 sleep";
-    let log = log_of(gates, script);
-    assert!(log.contains("1.701s act web: Restart { reset: false }"), "{log}");
+         7000 sleep";
+    let log = log_of(gates, living);
+    assert!(log.contains("6.201s act web: Restart { reset: false }"), "{log}");
+    let dead = "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1002 nobody holds
+         2000 sleep";
+    let log = log_of(gates, dead);
+    assert!(log.contains("1.501s act web: Start { reset: false }"), "{log}");
 }

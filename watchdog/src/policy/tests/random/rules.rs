@@ -65,6 +65,7 @@ impl Rules {
             | Input::Command(Command::Reload { .. })
             | Input::Settings(_)
             | Input::Back { .. }
+            | Input::HeldUp
             | Input::Wake => {}
         }
         for known in self.units.values_mut() {
