@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use crate::stage::{QUICK, SOON, is_alert, is_restart, play, recovered, restarts, victim};
@@ -28,19 +28,17 @@ fn g9_three_services_that_hang_at_once_are_restarted_one_by_one() -> Result<()> 
             ensure!(asked.len() == 1, "{} restarts of {name}", asked.len());
             spans.insert(asked[0].mono_us(), (well, name));
         }
-        ensure!(
-            watchdog.events().iter().any(|event| NAMES.iter().any(|(name, _)| is_alert(
-                event,
-                name,
-                "fail together"
-            ))),
-            "nobody heard that they fail together"
-        );
+        let events = watchdog.events();
+        let told = |event: &&lab::Event| NAMES.iter().any(|(name, _)| is_alert(event, name, "fail together"));
+        let told = events.iter().find(told).context("nobody heard that they fail together")?.mono_us();
+        // before the third has failed, two may have been on their way
         let order: Vec<_> = spans.iter().collect();
-        for pair in order.windows(2) {
+        let together = order.windows(2).filter(|pair| *pair[1].0 > told);
+        for pair in together {
             let [(_, (well, first)), (asked, (_, second))] = pair else { continue };
             ensure!(well <= *asked, "{second} was restarted before {first} was well");
         }
+        ensure!(order.last().is_some_and(|last| *last.0 > told), "all were restarted before it was told");
         ensure!(
             watchdog
                 .events()
