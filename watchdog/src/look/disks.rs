@@ -1,5 +1,8 @@
 //! The file systems that a unit writes to, as far as that shows, and how full they are.
 //!
+//! Invariant: only what is the unit's own counts: its directories, its PID file, what its processes write. Where everybody
+//! may write, as in /tmp, everybody could hold every service by filling it.
+//!
 //! A path is led to its mount by the table of mounts alone: a server of a network file system that is gone would keep
 //! whoever touches it for ever. Whoever counts on such a disk has it watched otherwise.
 
@@ -17,22 +20,17 @@ use crate::model::{Disk, UnitState};
 /// So many processes are asked for their open files, and so many files in all.
 const PIDS: usize = 64;
 const FILES: usize = 4096;
-/// Where services write.
-const USUAL: [&str; 6] = ["/run", "/tmp", "/var", "/var/log", "/var/lib", "/var/cache"];
 /// Where systemd makes a folder for a service, mostly by its name.
 const NAMED: [&str; 5] = ["/run", "/var/lib", "/var/log", "/var/cache", "/srv"];
 /// Others than the kernel answer for these.
 const FAR: [&str; 11] =
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "9p", "afs", "autofs", "fuse"];
 
-/// How full they are; the root file system is always among them.
+/// How full they are; none, where nothing shows that it writes.
 pub(super) fn written(unit: &UnitState, pids: &[i32]) -> Vec<Disk> {
     let mounts = Process::myself().and_then(|own| own.mountinfo()).map(|all| all.0).unwrap_or_default();
     let near: Vec<Mount> = mounts.iter().map(Mount::of).collect();
-    let stem = unit.unit.as_str().split(['.', '@']).next().unwrap_or_default();
-    let mut paths: BTreeSet<PathBuf> = USUAL.iter().map(PathBuf::from).collect();
-    paths.insert("/".into());
-    paths.extend(NAMED.iter().map(|folder| Path::new(folder).join(stem)));
+    let mut paths = own_folders(unit, &near);
     paths.extend(open_files(pids));
     let mut found = BTreeMap::new();
     for path in paths {
@@ -44,16 +42,31 @@ pub(super) fn written(unit: &UnitState, pids: &[i32]) -> Vec<Disk> {
     disks.collect()
 }
 
-/// Files that are open for writing.
+/// The folders that are its own by name, and that of its PID file.
+fn own_folders(unit: &UnitState, mounts: &[Mount]) -> BTreeSet<PathBuf> {
+    let stem = unit.unit.as_str().split(['.', '@']).next().unwrap_or_default();
+    let named = NAMED.iter().map(|folder| Path::new(folder).join(stem));
+    let pid_file = unit.pid_file.as_deref().and_then(Path::parent).map(Path::to_path_buf);
+    let near = |path: &PathBuf| mount_of(mounts, path).is_some_and(|mount| !mount.far);
+    // the disk above a folder that is not there is none of its own
+    named.chain(pid_file).filter(|path| near(path) && path.is_dir()).collect()
+}
+
+/// Folders of files that are open for writing.
 fn open_files(pids: &[i32]) -> BTreeSet<PathBuf> {
     let descriptors = pids.iter().take(PIDS).filter_map(|pid| Process::new(*pid).ok()?.fd().ok()).flatten();
     let written = |descriptor: procfs::ProcResult<procfs::process::FDInfo>| {
         let descriptor = descriptor.ok()?;
         let writes = descriptor.mode().contains(FDPermissions::WRITE);
         let FDTarget::Path(path) = descriptor.target else { return None };
-        path.parent().filter(|_| writes).map(Path::to_path_buf)
+        path.parent().filter(|_| writes && lasts(&path)).map(Path::to_path_buf)
     };
     descriptors.take(FILES).filter_map(written).collect()
+}
+
+/// What is deleted already does not outlive the process, and devices take no room.
+fn lasts(path: &Path) -> bool {
+    !path.starts_with("/dev") && !path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)")
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +126,34 @@ mod tests {
             assert_eq!(mount_of(&table, Path::new(path)).map(|mount| mount.id.as_str()), Some(id), "{path}");
         }
         assert_eq!(mount_of(&[], Path::new("/")), None);
+    }
+
+    #[test]
+    fn g3_a_dead_unit_without_folders_of_its_own_has_no_disk_that_others_could_fill() {
+        let mut unit = crate::look::tests::unit("no-such-folder@1.service");
+        assert_eq!(written(&unit, &[]), []);
+        let mounts = [mount("/", "8:1")];
+        let home = tempfile::tempdir().expect("a folder");
+        unit.pid_file = Some(home.path().join("it.pid"));
+        assert_eq!(own_folders(&unit, &mounts), [home.path().to_path_buf()].into());
+        let far = [Mount { far: true, ..mount("/", "0:44") }];
+        assert_eq!(own_folders(&unit, &far), [].into());
+    }
+
+    #[test]
+    fn what_a_process_has_open_for_writing_counts_while_it_has_a_name() {
+        let home = tempfile::tempdir().expect("a folder");
+        let (log, gone) = (home.path().join("a").join("log"), home.path().join("b").join("gone"));
+        let open = |path: &Path| {
+            std::fs::create_dir(path.parent().expect("a folder")).expect("made");
+            std::fs::File::create(path).expect("a file")
+        };
+        let _open = (open(&log), open(&gone));
+        std::fs::remove_file(&gone).expect("removed");
+        let found = open_files(&[std::process::id().cast_signed()]);
+        assert!(found.contains(&home.path().join("a")), "{found:?}");
+        assert!(!found.contains(&home.path().join("b")), "{found:?}");
+        assert!(!lasts(Path::new("/dev/null")) && !lasts(Path::new("/dev/shm/it")));
     }
 
     #[test]

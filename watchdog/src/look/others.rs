@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-use procfs::{Lock, LockKind};
+use procfs::{Lock, LockKind, LockType, process::Process};
 
 use super::{own, pressure::directory};
 use crate::model::{Others, SystemState, UnitState};
@@ -23,7 +23,7 @@ pub fn others(unit: &UnitState) -> Others {
         system: SystemState::default(),
         package: package(),
         frozen: home.is_some_and(|home| is_frozen(&home)),
-        tracer: pids.into_iter().find_map(tracer),
+        tracer: pids.iter().find_map(|pid| tracer(*pid, &pids)),
     }
 }
 
@@ -36,15 +36,22 @@ fn package() -> Option<String> {
     }
     let locks = procfs::locks().ok()?;
     files.iter().find_map(|(path, file)| {
-        let is_held = |lock: &&Lock| {
-            // a reader of the data base locks it too, for reading
-            matches!(lock.kind, LockKind::Write)
-                && lock.inode == file.ino()
-                && is_of(lock, file, Path::new(path))
-        };
-        let pid = locks.iter().find(is_held)?.pid?;
+        let is_held =
+            |lock: &&Lock| changes(lock) && lock.inode == file.ino() && is_of(lock, file, Path::new(path));
+        let pid = locks.iter().filter(is_held).find_map(|lock| lock.pid.filter(|pid| is_of_root(*pid)))?;
         Some(format!("process {pid} ({}) holds {path}", comm(pid)))
     })
+}
+
+/// As a package manager locks. Whoever may read a file may hold it with flock, and a reader of the data base locks it too, for
+/// reading.
+fn changes(lock: &Lock) -> bool {
+    matches!((&lock.lock_type, &lock.kind), (LockType::Posix, LockKind::Write))
+}
+
+/// By its credentials: the owner of its directory in /proc is root also where it hides its memory.
+fn is_of_root(pid: i32) -> bool {
+    Process::new(pid).and_then(|process| process.status()).is_ok_and(|status| status.euid == 0)
 }
 
 /// On overlayfs and btrfs the device of a file is not the one that its locks are listed under; then it must be open.
@@ -63,14 +70,15 @@ fn is_frozen(home: &Path) -> bool {
     events.lines().any(|line| line == "frozen 1")
 }
 
-fn tracer(pid: i32) -> Option<String> {
-    let tracer = traced_by(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)?;
+/// Whoever traces it from outside: a service that traces its own processes does so for itself.
+fn tracer(pid: i32, own: &[i32]) -> Option<String> {
+    let tracer = traced_by(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, own)?;
     Some(format!("process {tracer} ({}) traces process {pid} ({})", comm(tracer), comm(pid)))
 }
 
-fn traced_by(status: &str) -> Option<i32> {
+fn traced_by(status: &str, own: &[i32]) -> Option<i32> {
     let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?;
-    tracer.trim().parse().ok().filter(|pid| *pid != 0)
+    tracer.trim().parse().ok().filter(|pid| *pid != 0 && !own.contains(pid))
 }
 
 /// Empty when it is gone.
@@ -86,9 +94,42 @@ mod tests {
     fn a_traced_process_names_its_tracer() {
         let status =
             |tracer: u32| format!("Name:\tnginx\nState:\tt (tracing stop)\nTracerPid:\t{tracer}\nUid:\t0\n");
-        assert_eq!(traced_by(&status(812)), Some(812));
-        assert_eq!(traced_by(&status(0)), None);
-        assert_eq!(traced_by("Name:\tnginx\n"), None);
+        assert_eq!(traced_by(&status(812), &[10]), Some(812));
+        assert_eq!(traced_by(&status(0), &[10]), None);
+        assert_eq!(traced_by("Name:\tnginx\n", &[10]), None);
+    }
+
+    #[test]
+    fn g5_a_service_that_traces_its_own_processes_has_no_debugger() {
+        let status = "Name:\tphp-fpm8.2\nTracerPid:\t812\n";
+        assert_eq!(traced_by(status, &[812, 813]), None);
+        assert_eq!(traced_by(status, &[813]), Some(812));
+    }
+
+    #[test]
+    fn f10_only_a_lock_to_write_that_is_taken_as_package_managers_do_counts() {
+        let lock = |lock_type, kind| Lock {
+            lock_type,
+            mode: procfs::LockMode::Advisory,
+            kind,
+            pid: Some(1),
+            devmaj: 8,
+            devmin: 1,
+            inode: 7,
+            offset_first: 0,
+            offset_last: None,
+        };
+        assert!(changes(&lock(LockType::Posix, LockKind::Write)));
+        assert!(!changes(&lock(LockType::FLock, LockKind::Write))); // anybody's
+        assert!(!changes(&lock(LockType::Posix, LockKind::Read)));
+        assert!(!changes(&lock(LockType::ODF, LockKind::Write))); // of nobody by name
+    }
+
+    #[test]
+    fn a_process_of_root_is_known_by_its_credentials() {
+        assert!(is_of_root(1) && !is_of_root(-1));
+        let own = Process::myself().and_then(|own| own.status()).expect("our own status");
+        assert_eq!(is_of_root(own.pid), own.euid == 0);
     }
 
     #[test]
