@@ -86,6 +86,8 @@ pub(crate) struct Book {
     /// Someone was told that it waits for what it needs, and is tried once without it.
     pub(crate) waived: bool,
     pub(crate) waits_for_need: bool,
+    /// Someone was told that it waits for the host, and is tried once in spite of that.
+    pub(crate) spited: bool,
     /// It was told that the unit is left as it is.
     pub(crate) left_alone: bool,
     own: VecDeque<u32>,
@@ -219,7 +221,7 @@ impl Books {
         book.acting = Some(Acting { order: act.id, at, job: None, living });
         book.tries.push_back((at, act.id));
         book.not_before = at + pause(guard);
-        book.waived = false;
+        (book.waived, book.spited) = (false, false);
         self.tries.push_back((at, act.id));
         self.open.insert(act.incident, act.service.clone());
         let longest = self.settings.host.within.max(guard.within);

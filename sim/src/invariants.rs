@@ -88,7 +88,9 @@ impl fmt::Display for Invariant {
             Invariant::Needs => {
                 "no restart while a unit that it needs is failing, but for one try after an alarm"
             }
-            Invariant::Gates => "no restart while a disk that the unit writes to is full",
+            Invariant::Gates => {
+                "no restart while a disk that the unit writes to is full, but for one try of a dead unit after an alarm"
+            }
             Invariant::NoDeadEnd => {
                 "always a deadline to come or an event that is listened for, and no waking in a circle"
             }
@@ -223,7 +225,10 @@ impl Judge {
             }
         }
         if book.full_disk.is_some_and(|(_, full)| full) {
-            return broken(Invariant::Gates, "a disk is full");
+            let dead = !matches!(act.action, Action::Restart { .. });
+            if !(dead && book.spited) {
+                return broken(Invariant::Gates, "a disk is full");
+            }
         }
         if book.stop_stands {
             return broken(Invariant::Intent, "against an operator's stop");
@@ -321,9 +326,10 @@ impl Judge {
                     self.breaks(Invariant::NoDeadEnd, format!("a hold that ended before it began: {tell:?}"));
                 }
             }
-            Decision::Alert { .. } => {
+            Decision::Alert { what } => {
                 if let Some(book) = self.books.services.get_mut(&tell.service) {
                     book.waived |= book.waits_for_need;
+                    book.spited |= what.contains("it is tried once in spite of that");
                     // there was nothing that could have been started
                     book.left_alone |= book.state.is_some_and(|(_, load, _)| load == LoadState::NotFound);
                 }

@@ -67,6 +67,13 @@ impl Common {
         }
     }
 
+    /// It goes on under another name.
+    pub(super) fn rename(&mut self, old: &Service, new: &Service) {
+        if let Some(failure) = self.failed.remove(old) {
+            self.failed.insert(new.clone(), failure);
+        }
+    }
+
     /// Whether this service fails together with others.
     pub(super) fn is_on(&self, service: &Service) -> bool {
         self.since.is_some() && self.failed.get(service).is_some_and(|failure| !failure.over)

@@ -26,6 +26,7 @@ mod excuse;
 mod gates;
 mod incident;
 mod keeper;
+mod reload;
 mod seed;
 mod settings;
 #[cfg(test)]
@@ -125,6 +126,8 @@ pub struct Policy {
     blind: BTreeSet<Gate>,
     /// Services that fail together.
     common: Common,
+    /// Old names of services: what was ordered under them is answered under them.
+    moved: BTreeMap<Service, Service>,
     /// The moment of the last step: time does not go back.
     last: Mono,
 }
@@ -152,6 +155,7 @@ impl Policy {
             ids,
             blind: BTreeSet::new(),
             common: Common::default(),
+            moved: BTreeMap::new(),
             last: now,
         };
         policy.replace(now, settings, &mut Vec::new()); // no unit is known yet: nothing is ordered
@@ -187,15 +191,15 @@ impl Policy {
             Input::Gap => self.keepers.values_mut().for_each(Keeper::missed_words),
             Input::HeldUp => {} // this moment is the last step's now: nothing is stepped before it any more
             Input::Answer(answer) => {
-                let service = answer.service.clone();
+                let service = self.name_of(&answer.service);
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.answer(desk, &answer));
             }
             Input::Outcome(outcome) => {
-                let service = outcome.service.clone();
+                let service = self.name_of(&outcome.service);
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.outcome(desk, &outcome));
             }
             Input::Fact(fact) => {
-                let service = fact.service.clone();
+                let service = self.name_of(&fact.service);
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.fact(desk, fact));
             }
             Input::Command(Command::Pause { service, pause }) => {
@@ -324,36 +328,6 @@ impl Policy {
         self.keepers.values().any(|keeper| keeper.guard.depends_on.iter().any(needs))
     }
 
-    fn replace(&mut self, now: Mono, settings: Settings, orders: &mut Vec<Order>) {
-        self.host = settings.host;
-        let gone = self.keepers.iter().filter(|(service, keeper)| {
-            settings.services.get(*service).is_none_or(|guard| guard.unit != keeper.guard.unit)
-        });
-        let gone: Vec<Service> = gone.map(|(service, _)| service.clone()).collect();
-        for service in gone {
-            self.briefs.remove(&service);
-            self.common.over(&service);
-            if let Some(keeper) = self.keepers.remove(&service) {
-                keeper.leave(&mut self.desk(now, orders));
-            }
-        }
-        for (service, guard) in settings.services {
-            if self.keepers.contains_key(&service) {
-                self.with(now, &service, orders, |keeper, desk| keeper.replace(desk, guard));
-                continue;
-            }
-            // systemd may have spoken of its unit before, and has no reason to say it again
-            let known = self.units.get(&guard.unit).cloned();
-            let keeper = Keeper::new(now, service.clone(), guard, &mut self.seed);
-            self.keepers.insert(service.clone(), keeper);
-            if let Some(state) = known {
-                self.with(now, &service, orders, |keeper, desk| keeper.unit(desk, state));
-            }
-        }
-        let watched = self.units();
-        self.units.retain(|unit, _| watched.contains(unit));
-    }
-
     /// Lets one keeper work, then those whose word it asked for.
     fn with(
         &mut self,
@@ -380,7 +354,7 @@ impl Policy {
         work(&mut keeper, &mut desk);
         keeper.pump(&mut desk);
         let asked = desk.ask;
-        self.briefs.insert(service.clone(), keeper.brief(now));
+        self.briefs.insert(service.clone(), keeper.brief(now, self.host.gates.hold_for));
         self.keepers.insert(service.clone(), keeper);
         asked
     }

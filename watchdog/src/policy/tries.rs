@@ -108,6 +108,12 @@ impl Tries {
         self.refused = 0;
     }
 
+    /// Whether a restart of systemd's own is within what the service may cost.
+    pub(super) fn has_room_for_systemd(&self, now: Mono, guard: &Guard) -> bool {
+        let recent = self.by_systemd.iter().filter(|then| now.since(**then) < guard.within).count();
+        recent < guard.burst as usize
+    }
+
     /// systemd restarted it by itself, which costs the same budget; true when that did not help so often that someone must hear of it, once.
     pub(super) fn restarted_by_systemd(&mut self, now: Mono, guard: &Guard) -> bool {
         self.by_systemd.retain(|then| now.since(*then) < guard.within);
@@ -220,6 +226,14 @@ impl HostTries {
 
     pub(super) fn charge(&mut self, now: Mono) {
         self.0.push_back(now);
+    }
+
+    /// What nobody asked for; older ones than so many decide nothing.
+    pub(super) fn charge_at_most(&mut self, now: Mono, most: usize) {
+        self.0.push_back(now);
+        while self.0.len() > most {
+            self.0.pop_front();
+        }
     }
 
     pub(super) fn refund(&mut self, charged: Mono) {

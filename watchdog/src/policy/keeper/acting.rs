@@ -122,6 +122,11 @@ impl Acting {
         }
     }
 
+    /// When it has had the time of a stop and of a start.
+    pub(super) fn longest(&self) -> Mono {
+        self.since + self.stop_timeout + self.start_timeout.unwrap_or(START_UNLIMITED)
+    }
+
     /// The old incarnation is gone.
     pub(super) fn is_starting(&self) -> bool {
         matches!(self.phase, Phase::Starting { .. })

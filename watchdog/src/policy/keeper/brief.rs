@@ -1,5 +1,7 @@
 //! What others see of a service: other keepers, and people.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Beat, Keeper, Mono, Stage, UnitState};
@@ -20,8 +22,8 @@ pub(in crate::policy) struct Brief {
     pub(in crate::policy) asked: bool,
     /// A living unit is being stopped (counted for its first seconds, until this) or started.
     pub(in crate::policy) restarting_until: Option<Mono>,
-    /// It is being restarted, or has not proved itself since.
-    pub(in crate::policy) verifying: bool,
+    /// It is being restarted, or has not proved itself since: until this, it is waited for.
+    pub(in crate::policy) verifying_until: Option<Mono>,
     /// It is down, and nothing is being done about it.
     pub(in crate::policy) rests: bool,
     /// A restart in this incident did not make it well, or it is in quarantine: another may be the cause.
@@ -43,7 +45,8 @@ impl Brief {
 }
 
 impl Keeper {
-    pub(in crate::policy) fn brief(&self, now: Mono) -> Brief {
+    /// `hold_for`: how long others are held at most by what is not known.
+    pub(in crate::policy) fn brief(&self, now: Mono, hold_for: Duration) -> Brief {
         let failing = match &self.stage {
             Stage::New | Stage::Up => {
                 self.incident.is_some() && self.beats.iter().any(|b| b.is_asking() && b.is_sick())
@@ -62,6 +65,17 @@ impl Keeper {
             | Stage::Holding(_)
             | Stage::Proving { .. } => None,
         };
+        let verifying_until = match &self.stage {
+            Stage::Acting(acting) => Some(acting.longest()),
+            Stage::Proving { until, .. } if self.incident.is_some() => Some(*until),
+            Stage::New
+            | Stage::Down
+            | Stage::Up
+            | Stage::Ending { .. }
+            | Stage::Checking(_)
+            | Stage::Holding(_)
+            | Stage::Proving { .. } => None,
+        };
         Brief {
             failing,
             asking: self.stage == Stage::Up && self.beats.iter().any(Beat::is_asking),
@@ -69,8 +83,7 @@ impl Keeper {
             well_since: self.well_since,
             asked: self.has_heartbeat(),
             restarting_until,
-            verifying: self.is_acting()
-                || (matches!(self.stage, Stage::Proving { .. }) && self.incident.is_some()),
+            verifying_until: verifying_until.map(|until| until + hold_for),
             rests: self.stage == Stage::Down,
             tried: self.in_vain || self.tries.in_quarantine(),
             waits_for: self.waits_for(),

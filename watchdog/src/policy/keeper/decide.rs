@@ -64,7 +64,8 @@ impl Keeper {
         self.quiet_beats();
         self.owed = true;
         (self.port_held_by, self.abandoned, self.last_stop, self.unsure) = (None, None, None, None);
-        (self.waived, self.came_to_nothing, self.gated, self.unfit) = (false, false, None, None);
+        (self.waived, self.came_to_nothing, self.unfit) = (false, false, None);
+        self.tried_in_spite(desk);
         self.at_work = None;
         self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
     }
@@ -314,8 +315,8 @@ impl Keeper {
         if let Some(until) = desk.host_tries.room(desk.now, desk.host.restarts, desk.host.within) {
             return Some((Hold::HostBudget, until));
         }
-        if let Some(on) = self.waits_its_turn(desk, plan) {
-            return Some((Hold::Together { on }, later));
+        if let Some((on, until)) = self.waits_its_turn(desk, plan) {
+            return Some((Hold::Together { on }, until.min(later)));
         }
         if plan == Plan::Restart {
             let others = desk.briefs.iter().filter(|(service, _)| **service != self.service);

@@ -15,6 +15,7 @@ mod loops;
 mod needs;
 mod others;
 mod pid_file;
+mod reload;
 mod runs;
 mod telling;
 mod together;
@@ -256,42 +257,6 @@ impl Keeper {
         }
     }
 
-    /// Other settings for the same unit: budgets, pauses and the incident live on, questions are asked anew.
-    pub(super) fn replace(&mut self, desk: &mut Desk<'_>, guard: Guard) {
-        let other = guard.heartbeats != self.guard.heartbeats;
-        self.guard = guard;
-        if !other {
-            return;
-        }
-        let now = desk.now;
-        let beats = self.guard.heartbeats.iter();
-        self.beats = beats.map(|pulse| Beat::new(pulse.clone(), now, desk.seed)).collect();
-        self.warned.clear();
-        match &self.stage {
-            Stage::Up => {
-                self.begin(now, Kind::Confirm);
-                self.calm(desk, NO_HEARTBEAT.to_owned());
-            }
-            Stage::Proving { .. } => self.prove(desk),
-            // the verdict was that of other heartbeats, which may be why they were changed
-            Stage::Holding(holding) if holding.plan == Plan::Restart => self.ask_again(desk),
-            Stage::New
-            | Stage::Down
-            | Stage::Ending { .. }
-            | Stage::Checking(_)
-            | Stage::Holding(_)
-            | Stage::Acting(_) => {}
-        }
-    }
-
-    /// It is in the configuration no more: what was begun is told to its end.
-    pub(super) fn leave(mut self, desk: &mut Desk<'_>) {
-        if self.incident.is_some() {
-            self.step(desk.now, "left alone: it is not in the configuration any more");
-            self.end_incident(desk, IncidentEnd::StoodDown);
-        }
-    }
-
     pub(super) fn pause(&mut self, pause: Option<Pause>) {
         self.pause = pause;
     }
@@ -325,6 +290,12 @@ impl Keeper {
     /// Its unit is another's no more.
     pub(super) fn stand_alone(&mut self) {
         self.twin = None;
+    }
+
+    /// It stood beside one that is gone, and keeps the unit from now on: what became of it shows in a read.
+    pub(super) fn take_over(&mut self, desk: &mut Desk<'_>) {
+        self.twin = None;
+        self.look(desk, Question::Unit);
     }
 
     pub(super) fn wake(&mut self, desk: &mut Desk<'_>) {

@@ -1,6 +1,6 @@
 //! Services that fail together: watchdog asks itself first, and restarts one at a time.
 
-use super::{Desk, Hold, Keeper, Plan};
+use super::{Brief, Desk, Hold, Keeper, Mono, Plan, Service};
 use crate::policy::common::Told;
 
 impl Keeper {
@@ -14,13 +14,18 @@ impl Keeper {
         desk.common.failed(desk.now, &self.service, asked + own);
     }
 
-    /// The other service that is restarted, or has not proved itself since, while many fail together.
-    pub(super) fn waits_its_turn(&self, desk: &Desk<'_>, plan: Plan) -> Option<String> {
+    /// The other service that is restarted, or has not proved itself since, while many fail together; and until when it is
+    /// waited for.
+    pub(super) fn waits_its_turn(&self, desk: &Desk<'_>, plan: Plan) -> Option<(String, Mono)> {
         if plan == Plan::Start || !desk.common.is_on(&self.service) {
             return None;
         }
-        let others = desk.briefs.iter().filter(|(service, _)| **service != self.service);
-        others.filter(|(_, brief)| brief.verifying).map(|(service, _)| service.to_string()).next()
+        let mut others = desk.briefs.iter().filter(|(service, _)| **service != self.service);
+        let verifies = |(service, brief): (&Service, &Brief)| {
+            let until = brief.verifying_until.filter(|until| *until > desk.now)?;
+            Some((service.to_string(), until))
+        };
+        others.find_map(verifies)
     }
 
     /// Whether watchdog could ask itself, as many services fail together.

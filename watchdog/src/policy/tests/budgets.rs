@@ -304,3 +304,33 @@ fn a28_what_was_left_for_a_human_is_watched_again_without_one() {
         "#]],
     );
 }
+
+/// systemd restarts `web` three times, then `app` dies.
+const RESTARTED_BY_SYSTEMD: &str = "0 unit active restart=on-failure
+    0 app unit active run=50
+    1000 unit activating sub=auto-restart restart=on-failure result=exit-code main=1
+    1100 unit active run=2 restart=on-failure restarts=1
+    2000 unit activating run=2 sub=auto-restart restart=on-failure restarts=1 result=exit-code main=1
+    2100 unit active run=3 restart=on-failure restarts=2
+    3000 unit activating run=3 sub=auto-restart restart=on-failure restarts=2 result=exit-code main=1
+    3100 unit active run=4 restart=on-failure restarts=3
+    5000 app unit failed run=50 result=signal";
+
+#[test]
+fn c15_systemds_own_restarts_cost_the_hosts_budget_too() {
+    for (restarts, holds) in [(3, true), (4, false)] {
+        let log = log_of(|settings| settings.host.restarts = restarts, RESTARTED_BY_SYSTEMD);
+        assert_eq!(log.contains("app: held: HostBudget"), holds, "{log}");
+        assert_eq!(log.contains("look app: Holders"), !holds, "{log}");
+    }
+}
+
+#[test]
+fn c15_a_service_that_systemd_restarts_for_ever_leaves_the_others_their_restarts() {
+    let change = |settings: &mut Settings| {
+        settings.host.restarts = 2;
+        web(|guard| guard.burst = 1)(settings);
+    };
+    let log = log_of(change, RESTARTED_BY_SYSTEMD);
+    assert!(log.contains("look app: Holders") && !log.contains("HostBudget"), "{log}");
+}

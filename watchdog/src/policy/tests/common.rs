@@ -1,6 +1,6 @@
 //! Many services fail at once: watchdog asks itself, and restarts one at a time.
 
-use super::{guard, log_of};
+use super::{World, guard, log_of, ms, settings};
 use crate::{
     model::Service,
     policy::{Dependency, Settings},
@@ -97,4 +97,36 @@ fn g9_what_a_dead_dependency_explains_is_no_common_cause() {
     let log = log_of(needs, &script);
     assert!(!log.contains("Ourselves") && log.contains("act s3: Restart"), "{log}");
     assert_eq!(log.matches("held: Dependency").count(), 2, "{log}");
+}
+
+#[test]
+fn g9_one_that_cannot_be_told_to_be_well_is_not_waited_for_for_ever() {
+    let mut settings = settings(false);
+    five(&mut settings);
+    let mut world = World::new(settings);
+    let script = up()
+        + &fail(&["s1", "s2", "s3"])
+        + "1010 s1 queued 1\n1011 s1 unit active run=31\n1011 s1 job 1 done active";
+    for line in script.lines() {
+        let (time, words) = line.split_once(' ').unwrap();
+        world.sleep_until(ms(time.parse().unwrap()));
+        world.say(words);
+    }
+    let mut waited = 0;
+    while !world.log.contains("act s2: Restart") && waited < 200 {
+        waited += 1;
+        world.say("sleep 1000");
+        for name in ["s1", "s2", "s3"] {
+            let of = |service: &Service| service.as_str() == name;
+            if world.looks.iter().any(|look| of(&look.service)) {
+                world.say(&format!("{name} ourselves well"));
+            }
+            if world.asks.iter().any(|ask| of(&ask.service)) {
+                world.say(&format!("{name} {}", if name == "s1" { "unknown" } else { "dead" }));
+            }
+        }
+    }
+    // ten seconds of grace, and two minutes
+    assert!((130..140).contains(&waited), "{waited} s: {}", world.log);
+    assert!(!world.log.contains("act s3"), "{}", world.log);
 }

@@ -1,9 +1,14 @@
 //! A host that is short of something holds what would not help.
 
+use std::time::Duration;
+
 use expect_test::expect;
 
-use super::{check_with, log_of};
-use crate::policy::{Over, Settings, Threshold};
+use super::{World, check_with, log_of, settings};
+use crate::{
+    model::Question,
+    policy::{Over, Settings, Threshold},
+};
 
 fn gates(settings: &mut Settings) {
     let threshold = |percent: u32| Some(Threshold { full: false, over: Over::Ten, limit: percent * 100 });
@@ -75,68 +80,64 @@ fn b14_a_restart_that_pressure_holds_comes_when_it_is_over_and_still_needed() {
     assert!(log.ends_with("act web: Restart { reset: false }\n"), "{log}");
 }
 
+/// Every look finds this, every heartbeat fails, and so does every start.
+fn lasts(world: &mut World, seconds: u64, pressed: &str) {
+    let end = world.now + Duration::from_secs(seconds);
+    while world.now < end {
+        world.say("sleep 100");
+        for (question, answer) in [(Question::Holders, "nobody holds"), (Question::Pressure, pressed)] {
+            if world.looks.iter().any(|look| look.question == question) {
+                world.say(answer);
+            }
+        }
+        if !world.asks.is_empty() {
+            world.say("dead");
+        }
+        if !world.acts.is_empty() {
+            world.say("queued 7");
+            world.say("job 7 failed failed");
+        }
+    }
+}
+
+fn world() -> World {
+    let mut settings = settings(false);
+    gates(&mut settings);
+    let mut world = World::new(settings);
+    ["unit active", "alive", "sleep 1000"].into_iter().for_each(|words| world.say(words));
+    world
+}
+
 #[test]
-fn f6_a_full_disk_holds_a_start_for_as_long_as_it_is_full_and_someone_hears_of_it() {
-    check_with(
-        gates,
-        "0 unit active
-         0 alive
-         1000 exit signal 9
-         1001 unit failed result=signal
-         1002 nobody holds
-         1002 pressed cpu=1/0 disk=0
-         31100 nobody holds
-         31100 pressed cpu=1/0 disk=0
-         61200 nobody holds
-         61200 pressed cpu=1/0 disk=0
-         91300 nobody holds
-         91300 pressed cpu=1/0 disk=0
-         121400 nobody holds
-         121400 pressed cpu=1/0 disk=0
-         151500 nobody holds
-         151500 pressed cpu=1/0 disk=0
-         181600 nobody holds
-         181600 pressed cpu=1/0 disk=9",
-        expect![[r#"
-            > 0 unit active
-              0ns ask web
-            > 0 alive
-            > 1000 exit signal 9
-            > 1001 unit failed result=signal
-              1.001s look web: Holders
-              1.001s look web: Pressure
-            > 1002 nobody holds
-            > 1002 pressed cpu=1/0 disk=0
-              1.002s web: held: Gate { gate: Disk, why: "/var has 0 % of its blocks free, less than 1 %" }
-              31.002s look web: Holders
-              31.002s look web: Pressure
-            > 31100 nobody holds
-            > 31100 pressed cpu=1/0 disk=0
-              61.1s look web: Holders
-              61.1s look web: Pressure
-            > 61200 nobody holds
-            > 61200 pressed cpu=1/0 disk=0
-              91.2s look web: Holders
-              91.2s look web: Pressure
-            > 91300 nobody holds
-            > 91300 pressed cpu=1/0 disk=0
-              121.002s look web: Holders
-              121.002s look web: Pressure
-            > 121400 nobody holds
-            > 121400 pressed cpu=1/0 disk=0
-              121.4s web: ALERT nothing has been done for 120.398s, though it is needed: /var has 0 % of its blocks free, less than 1 %; it waits until there is room
-              151.4s look web: Holders
-              151.4s look web: Pressure
-            > 151500 nobody holds
-            > 151500 pressed cpu=1/0 disk=0
-              181.5s look web: Holders
-              181.5s look web: Pressure
-            > 181600 nobody holds
-            > 181600 pressed cpu=1/0 disk=9
-              181.6s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
-              181.6s act web: Start { reset: false }
-        "#]],
-    );
+fn f6_a_full_disk_holds_a_start_and_then_it_is_tried_once_and_more_and_more_seldom() {
+    let mut world = world();
+    world.say("exit signal 9");
+    world.say("unit failed result=signal");
+    lasts(&mut world, 119, "pressed cpu=1/0 disk=0");
+    assert!(!world.log.contains("act ") && world.log.contains("held: Gate { gate: Disk"), "{}", world.log);
+    for (seconds, times) in [(4, 1), (230, 1), (20, 2), (450, 2), (40, 3)] {
+        lasts(&mut world, seconds, "pressed cpu=1/0 disk=0");
+        let log = &world.log;
+        assert_eq!(log.matches("act web: Start").count(), times, "{log}");
+        assert_eq!(log.matches("ALERT nothing has been done for").count(), times, "{log}");
+        assert!(log.contains("it is tried once in spite of that"), "{log}");
+    }
+    lasts(&mut world, 40, "pressed cpu=1/0 disk=9");
+    assert!(world.log.matches("act web: Start").count() > 3, "{}", world.log);
+}
+
+#[test]
+fn f6_what_lives_is_never_stopped_for_a_full_disk_and_someone_is_reminded() {
+    let mut world = world();
+    world.say("suspicion");
+    for (seconds, alarms) in [(110, 0), (50, 1), (200, 1), (60, 2), (580, 3)] {
+        lasts(&mut world, seconds, "pressed cpu=1/0 disk=0");
+        let log = &world.log;
+        assert_eq!(log.matches("it waits until there is room").count(), alarms, "{log}");
+        assert!(!log.contains("act "), "{log}");
+    }
+    lasts(&mut world, 40, "pressed cpu=1/0 disk=9");
+    assert!(world.log.contains("act web: Restart"), "{}", world.log);
 }
 
 #[test]

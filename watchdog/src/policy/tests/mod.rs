@@ -17,6 +17,7 @@ mod needs;
 mod pid_files;
 mod preflight;
 mod random;
+mod reload;
 mod table;
 mod waits;
 mod words;
