@@ -1,10 +1,11 @@
 use std::{
-    fs::File,
+    borrow::Cow,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{AtFlags, Mode, OFlags, open, openat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat, openat2, statat, unlinkat};
 
 use crate::model::PidStamp;
 
@@ -28,7 +29,8 @@ pub enum Error {
 }
 
 /// Removes a PID file, if it is still the one that was looked at and still says the same. It is reached from its folder, opened
-/// once, so that nobody can put another folder in the way meanwhile.
+/// once, so that nobody can put another folder in the way meanwhile; and no link leads there, for who owns a folder on the way
+/// could have it point at the file of another.
 ///
 /// # Errors
 /// [`Error`]; then nothing was removed.
@@ -37,7 +39,8 @@ pub fn remove_pid_file(path: &Path, stale: PidStamp) -> Result<(), Error> {
     let changed = || Error::Changed { path: path.into() };
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(changed()) };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = open(folder, flags, Mode::empty()).map_err(fault)?;
+    let folder = openat2(CWD, &*without_link(folder), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
+    let folder = folder.map_err(fault)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(openat(&folder, name, flags, Mode::empty()).map_err(fault)?);
     let mut text = String::new();
@@ -49,6 +52,15 @@ pub fn remove_pid_file(path: &Path, stale: PidStamp) -> Result<(), Error> {
         return Err(changed());
     }
     unlinkat(&folder, name, AtFlags::empty()).map_err(fault)
+}
+
+/// Units still say `/var/run`, which is a link to `/run` almost everywhere, and root's own.
+fn without_link(folder: &Path) -> Cow<'_, Path> {
+    const OLD: &str = "/var/run";
+    match (folder.strip_prefix(OLD), fs::canonicalize(OLD)) {
+        (Ok(rest), Ok(run)) => run.join(rest).into(),
+        (Err(_), _) | (_, Err(_)) => folder.into(),
+    }
 }
 
 #[cfg(test)]
@@ -90,5 +102,33 @@ mod tests {
         std::os::unix::fs::symlink(&goal, &path).expect("a link");
         assert!(remove_pid_file(&path, stamp(&goal, 812)).is_err());
         assert!(goal.exists() && path.is_symlink());
+    }
+
+    #[test]
+    fn e6_a_link_on_the_way_to_it_is_not_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (theirs, own) = (folder.path().join("theirs"), folder.path().join("own"));
+        fs::create_dir_all(theirs.join("run")).expect("a folder");
+        let precious = theirs.join("run/daemon.pid");
+        fs::write(&precious, "812\n").expect("a file");
+        std::os::unix::fs::symlink(&theirs, &own).expect("a link");
+        for way in ["own/run/daemon.pid", "own/./run/daemon.pid", "own/../own/run/daemon.pid"] {
+            let way = folder.path().join(way);
+            let fault = remove_pid_file(&way, stamp(&precious, 812)).expect_err("a link is on the way");
+            assert!(
+                matches!(&fault, Error::File { source, .. } if source.raw_os_error() == Some(libc::ELOOP))
+            );
+            assert!(precious.exists());
+        }
+        remove_pid_file(&precious, stamp(&precious, 812)).expect("no link is on this way");
+        assert!(!precious.exists());
+    }
+
+    #[test]
+    fn the_old_name_of_run_is_no_link_on_the_way() {
+        let run = fs::canonicalize("/var/run").expect("every host has it");
+        assert_eq!(without_link(Path::new("/var/run/nginx")), run.join("nginx"));
+        assert_eq!(without_link(Path::new("/var/runner")), Path::new("/var/runner"));
+        assert_eq!(without_link(Path::new("/srv/var/run")), Path::new("/srv/var/run"));
     }
 }
