@@ -145,12 +145,24 @@ impl Core {
         policy: policy::Settings,
         suspicion: suspicion::Settings,
     ) -> Vec<Effect> {
+        let mut effects = self.suspect_by(now, suspicion);
+        effects.extend(self.decide_by(now, policy));
+        effects
+    }
+
+    /// The first half of [`Core::replace`], for who records each input before what it leads to: what is seen means something else
+    /// now, and is decided by the old settings still.
+    pub fn suspect_by(&mut self, now: Mono, settings: suspicion::Settings) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.catch_up(now, &mut effects);
-        let found = self.suspicions.replace(suspicion);
+        let found = self.suspicions.replace(settings);
         self.findings(now, found, &mut effects);
-        self.decide(now, Input::Settings(Box::new(policy)), &mut effects);
         effects
+    }
+
+    /// The second half.
+    pub fn decide_by(&mut self, now: Mono, settings: policy::Settings) -> Vec<Effect> {
+        self.told(now, Input::Settings(Box::new(settings)))
     }
 
     /// It is [`Core::wake_at`], or later.

@@ -19,10 +19,12 @@ impl Engine {
         }
         self.hands.replace(&settings, hearts);
         let now = self.caught_up();
-        // before what follows from it; the state after it says what is in force
+        let effects = self.core.suspect_by(now, settings.suspicion);
+        self.carry_out(now, effects);
+        // in the order of the decisions, and before what follows from it; the state after it says what is in force
         self.stream.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
         self.memory.input(now, &Input::Settings(Box::new(settings.policy.clone())));
-        let effects = self.core.replace(now, settings.policy, settings.suspicion);
+        let effects = self.core.decide_by(now, settings.policy);
         crash::at(Point::Reloaded);
         self.carry_out(now, effects);
         self.hands.watch_units(self.core.policy().units());
