@@ -50,7 +50,13 @@ impl Engine {
             }
             Event::Command(command) => {
                 self.stream.write(&Record::command(now, &command).taken(now));
-                self.core.command(now, command)
+                let withdrawn = self.memory.withdraw(now, &command);
+                let effects = self.core.command(now, command);
+                self.carry_out(now, effects);
+                for outcome in withdrawn {
+                    self.event(Event::Outcome(outcome));
+                }
+                return;
             }
             Event::Listeners(table) => {
                 self.hands.tables.done(table.as_ref());

@@ -6,7 +6,7 @@
 //! over which the policy itself would fall is set aside as well.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -16,7 +16,9 @@ use std::{
 use crate::{
     clock,
     crash::{self, Point},
-    model::{Act, Command, Decision, Mono, Order, Pause, Service, Tell, Wall},
+    model::{
+        Act, Action, Command, Decision, Mono, Order, Outcome, Pause, Result as Became, Service, Tell, Wall,
+    },
     policy::{Input, Policy, Settings},
     store::{self, Kept, KeptPause, Store, Stored},
 };
@@ -35,6 +37,8 @@ pub(super) struct Memory {
     store: Option<Store>,
     boot: String,
     waiting: VecDeque<Waiting>,
+    /// Those in force, and when each ends: each state is stored with all of them.
+    pauses: BTreeMap<Service, (Mono, KeptPause)>,
     /// The number of the last input that was handed to the store.
     last: u64,
     /// Inputs since the last state.
@@ -130,8 +134,8 @@ impl Recovered {
         let mut memory = Memory::new(store, boot);
         for pause in kept.pauses {
             let command = command(now, clock::wall(), pause.clone());
-            if let Command::Resume { service } = &command {
-                memory.store.as_mut().and_then(|store| store.resume(service.clone()));
+            if let Command::Pause { service, pause: Pause { until, .. } } = &command {
+                memory.pauses.insert(service.clone(), (*until, pause));
             }
             orders.extend(policy.step(now, Input::Command(command)));
         }
@@ -177,9 +181,11 @@ fn restored(now: Mono, state: &str, inputs: &[(Mono, String)]) -> Result<(Policy
     catch_unwind(AssertUnwindSafe(told)).unwrap_or_else(|_| Err("the policy falls over it".to_owned()))
 }
 
-/// A pause goes on until its end by the wall clock, whatever became of the process and the boot.
+/// A pause goes on until its end by the wall clock, whatever became of the process and the boot; never for longer than was asked
+/// for, should that clock have gone back.
 fn command(now: Mono, wall: Wall, kept: KeptPause) -> Command {
-    let left = u64::try_from(kept.ends.0.saturating_sub(wall.0)).unwrap_or(0);
+    let left = kept.ends.0.saturating_sub(wall.0).min(kept.ends.0.saturating_sub(kept.since.0));
+    let left = u64::try_from(left).unwrap_or(0);
     let KeptPause { service, since, by, reason, .. } = kept;
     if left == 0 {
         return Command::Resume { service };
@@ -193,31 +199,33 @@ fn boot() -> io::Result<String> {
 
 impl Memory {
     fn new(store: Option<Store>, boot: String) -> Memory {
-        let waiting = VecDeque::new();
-        Memory { store, boot, waiting, last: 0, inputs: 0, hole: false, ill: None, cure: None }
+        let (waiting, pauses) = (VecDeque::new(), BTreeMap::new());
+        Memory { store, boot, waiting, pauses, last: 0, inputs: 0, hole: false, ill: None, cure: None }
     }
 
     /// An input that the policy takes now.
     pub(super) fn input(&mut self, now: Mono, input: &Input) {
-        if let Input::Command(command) = input {
-            self.command(now, command);
+        if let Input::Command(command) = input
+            && !self.command(now, command)
+        {
+            self.leaves_out(now);
         }
         let Some(store) = self.store.as_mut().filter(|_| !self.hole) else { return };
         let stored = serde_json::to_string(input).ok().and_then(|text| store.input(now, text));
         match stored {
             Some(number) => (self.last, self.inputs) = (number, self.inputs + 1),
-            None => {
-                self.hole = true;
-                self.falls_ill(now, "it does not keep up (is the disk stuck?)".to_owned());
-            }
+            None => self.leaves_out(now),
         }
     }
 
     /// A state that stands for all before it.
     pub(super) fn state(&mut self, now: Mono, policy: &Policy) {
+        self.pauses.retain(|_, (until, _)| *until > now);
         let Some(store) = &mut self.store else { return };
         self.inputs = 0;
-        let stored = serde_json::to_string(policy).ok().and_then(|text| store.state(&self.boot, text));
+        let pauses = self.pauses.values().map(|(_, pause)| pause.clone()).collect();
+        let stored =
+            serde_json::to_string(policy).ok().and_then(|text| store.state(&self.boot, text, pauses));
         self.last = stored.unwrap_or(self.last);
         self.hole &= stored.is_none();
         if let Some(ill) = &mut self.ill {
@@ -240,6 +248,31 @@ impl Memory {
         }
         self.waiting.push_back(Waiting { number: self.last, until: now + PATIENCE, act });
         None
+    }
+
+    /// What becomes of actions that still wait for the store when an operator says "hands off": they are not done. What only ends
+    /// a job of ours is.
+    pub(super) fn withdraw(&mut self, now: Mono, command: &Command) -> Vec<Outcome> {
+        let paused = match command {
+            Command::Pause { service, .. } => service,
+            Command::Resume { .. } | Command::Reload { .. } => return Vec::new(),
+        };
+        let touches = |action: Action| match action {
+            Action::Restart { .. } | Action::Start { .. } | Action::StartAfresh { .. } | Action::Kill => true,
+            Action::Undo | Action::Cancel { .. } => false,
+        };
+        let gone = |it: &Waiting| it.act.service == *paused && touches(it.act.action);
+        let (gone, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(gone);
+        self.waiting = waiting;
+        let nothing = |Waiting { act: Act { id: order, service, incident, .. }, .. }| Outcome {
+            order,
+            service,
+            incident,
+            requested: now,
+            at: now,
+            result: Became::Nothing,
+        };
+        VecDeque::into_iter(gone).map(nothing).collect()
     }
 
     /// Comes when the store has gone on.
@@ -305,21 +338,30 @@ impl Memory {
         self.ill.get_or_insert(Ill { why, again: now + AGAIN, told: false });
     }
 
-    /// A pause counts by the wall clock, which no state tells.
-    fn command(&mut self, now: Mono, command: &Command) {
-        let Some(store) = &mut self.store else { return };
-        match command {
+    /// Something was not stored, and nothing is before the next state.
+    fn leaves_out(&mut self, now: Mono) {
+        self.hole = true;
+        self.falls_ill(now, "it does not keep up (is the disk stuck?)".to_owned());
+    }
+
+    /// A pause counts by the wall clock, which no state tells. False: there was no place for it.
+    fn command(&mut self, now: Mono, command: &Command) -> bool {
+        let stored = match command {
             Command::Pause { service, pause } => {
                 let left = i64::try_from(pause.until.since(now).as_micros()).unwrap_or(i64::MAX);
                 let ends = Wall(clock::wall().0.saturating_add(left));
-                let Pause { since, by, reason, .. } = pause.clone();
-                store.pause(KeptPause { service: service.clone(), since, ends, by, reason });
+                let Pause { until, since, by, reason } = pause.clone();
+                let kept = KeptPause { service: service.clone(), since, ends, by, reason };
+                self.pauses.insert(service.clone(), (until, kept.clone()));
+                self.store.as_mut().map(|store| store.pause(kept))
             }
             Command::Resume { service } => {
-                store.resume(Service::clone(service));
+                self.pauses.remove(service);
+                self.store.as_mut().map(|store| store.resume(service.clone()))
             }
-            Command::Reload { .. } => {}
-        }
+            Command::Reload { .. } => return true,
+        };
+        stored.is_none_or(|number| number.is_some())
     }
 }
 

@@ -223,6 +223,12 @@ pub(super) fn write_pause(connection: &Connection, pause: &KeptPause) -> rusqlit
     Ok(())
 }
 
+/// Writes these pauses in the place of all older ones.
+pub(super) fn write_pauses(connection: &Connection, pauses: &[KeptPause]) -> rusqlite::Result<()> {
+    connection.execute_batch("DELETE FROM pause")?;
+    pauses.iter().try_for_each(|pause| write_pause(connection, pause))
+}
+
 /// Forgets a pause.
 pub(super) fn forget_pause(connection: &Connection, service: &Service) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM pause WHERE service = ?1")?.execute([service.as_str()])?;

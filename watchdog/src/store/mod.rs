@@ -59,7 +59,7 @@ pub struct KeptPause {
 pub struct Stored {
     /// Everything up to this number is stored, or never will be.
     pub number: u64,
-    /// What it suffers from; inputs are not stored before the next state that is.
+    /// What it suffers from, until the next state that is stored; no input is stored before it.
     pub fault: Option<String>,
 }
 
@@ -114,10 +114,11 @@ impl Store {
         self.send(|number| Message::Input { number, taken, text })
     }
 
-    /// A state, which stands for everything before it.
-    pub fn state(&mut self, boot: &str, text: String) -> Option<u64> {
+    /// A state, which stands for everything before it, and the pauses in force with it: one that was begun or ended while the
+    /// disk was full is made good.
+    pub fn state(&mut self, boot: &str, text: String, pauses: Vec<KeptPause>) -> Option<u64> {
         let boot = boot.to_owned();
-        self.send(|number| Message::State { number, boot, text })
+        self.send(|number| Message::State { number, boot, text, pauses })
     }
 
     /// An operator's pause began.

@@ -25,9 +25,9 @@ fn closed(store: Store) {
 fn written(folder: &Path) -> Kept {
     let (mut store, before) = open(folder, BOOT, "0").unwrap();
     assert_eq!(before, Kept::default());
-    store.state(BOOT, "an older state".into()).unwrap();
+    store.state(BOOT, "an older state".into(), vec![]).unwrap();
     store.input(at(1), "of the older state".into()).unwrap();
-    store.state(BOOT, "a state".into()).unwrap();
+    store.state(BOOT, "a state".into(), vec![]).unwrap();
     store.input(at(2), "one".into()).unwrap();
     store.pause(pause("web")).unwrap();
     store.pause(pause("gone")).unwrap();
@@ -55,7 +55,7 @@ fn what_was_stored_is_read_back_and_goes_on() {
     let kept = written(folder.path());
     let (mut store, read) = open(folder.path(), BOOT, "1").unwrap();
     assert_eq!(read, kept);
-    store.state(BOOT, "next".into()).unwrap();
+    store.state(BOOT, "next".into(), kept.pauses).unwrap();
     closed(store);
     let (_, read) = open(folder.path(), BOOT, "2").unwrap();
     assert_eq!((read.state.as_deref(), read.inputs.len()), (Some("next"), 0));
@@ -74,7 +74,7 @@ fn a_new_boot_has_fresh_budgets_and_keeps_its_pauses() {
 fn a_second_process_gets_no_store_and_takes_nothing_away() {
     let folder = tempfile::tempdir().unwrap();
     let (mut store, _) = open(folder.path(), BOOT, "0").unwrap();
-    store.state(BOOT, "a state".into()).unwrap();
+    store.state(BOOT, "a state".into(), vec![]).unwrap();
     assert!(matches!(open(folder.path(), BOOT, "1"), Err(Error::Sqlite { .. })));
     assert_eq!(aside(folder.path()), Vec::<String>::new());
     closed(store);
@@ -137,19 +137,39 @@ fn c15_a_full_disk_is_told_and_nothing_is_stored_with_a_hole_before_it() {
     let (connection, _) = file::read(&folder.path().join(FILE), BOOT).unwrap();
     connection.pragma_update(None, "max_page_count", 12).unwrap();
     let mut store = thread::start(connection).unwrap();
-    let well = store.state(BOOT, "a state".into()).unwrap();
+    let well = store.state(BOOT, "a state".into(), vec![]).unwrap();
     assert_eq!(until_taken(&mut store, well), None);
     let long = store.input(at(1), "x".repeat(100_000)).unwrap();
     assert!(until_taken(&mut store, long).unwrap().contains("full"));
     let after = store.input(at(2), "short".into()).unwrap();
     assert!(until_taken(&mut store, after).is_some(), "it may not follow what is missing");
-    let again = store.state(BOOT, "another state".into()).unwrap();
+    let again = store.state(BOOT, "another state".into(), vec![]).unwrap();
     assert_eq!(until_taken(&mut store, again), None);
     let goes_on = store.input(at(3), "short".into()).unwrap();
     assert_eq!(until_taken(&mut store, goes_on), None);
     closed(store);
     let (_, read) = open(folder.path(), BOOT, "1").unwrap();
     assert_eq!((read.state.as_deref(), read.inputs), (Some("another state"), vec![(at(3), "short".into())]));
+}
+
+#[test]
+fn a18_a_pause_that_was_begun_or_ended_while_the_disk_was_full_is_made_good_with_the_next_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let (connection, _) = file::read(&folder.path().join(FILE), BOOT).unwrap();
+    connection.pragma_update(None, "max_page_count", 12).unwrap();
+    let mut store = thread::start(connection).unwrap();
+    store.pause(pause("web")).unwrap();
+    let well = store.state(BOOT, "a state".into(), vec![pause("web"), pause("db")]).unwrap();
+    assert_eq!(until_taken(&mut store, well), None);
+    let long = store.pause(KeptPause { reason: "x".repeat(100_000), ..pause("app") }).unwrap();
+    assert!(until_taken(&mut store, long).unwrap().contains("full"));
+    let after = store.resume(Service::new("gone")).unwrap();
+    assert!(until_taken(&mut store, after).is_some(), "what was lost is lost still");
+    let cure = store.state(BOOT, "another state".into(), vec![pause("app"), pause("db")]).unwrap();
+    assert_eq!(until_taken(&mut store, cure), None);
+    closed(store);
+    let (_, read) = open(folder.path(), BOOT, "1").unwrap();
+    assert_eq!(read.pauses, vec![pause("app"), pause("db")]);
 }
 
 proptest! {

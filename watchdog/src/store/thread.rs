@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{
     Error, KeptPause, Store, Stored, WAITING,
-    file::{forget_pause, write_input, write_pause, write_state},
+    file::{forget_pause, write_input, write_pause, write_pauses, write_state},
 };
 use crate::model::{Mono, Service};
 
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub(super) enum Message {
     Input { number: u64, taken: Mono, text: String },
-    State { number: u64, boot: String, text: String },
+    State { number: u64, boot: String, text: String, pauses: Vec<KeptPause> },
     Pause { number: u64, pause: KeptPause },
     Resume { number: u64, service: Service },
 }
@@ -63,8 +63,11 @@ impl Writer {
             let states = batch.iter().any(|message| matches!(message, Message::State { .. }));
             let written = self.write(&batch);
             let fault = match written {
-                Ok(true) => None,
-                Ok(false) => tell.borrow().fault.clone().or_else(|| Some("a state is missing".to_owned())),
+                Ok(_) if self.sum.is_some() => None,
+                // what was lost with an earlier batch is lost still, though nothing of this one is
+                Ok(whole) => {
+                    tell.borrow().fault.clone().or_else(|| (!whole).then(|| "a state is missing".to_owned()))
+                }
                 Err(fault) => {
                     self.sum = None;
                     self.connection.execute_batch("ROLLBACK").ok(); // where there is something to roll back
@@ -90,8 +93,9 @@ impl Writer {
                     Some(before) => sum = Some(write_input(&transaction, before, *taken, text)?),
                     None => whole = false,
                 },
-                Message::State { boot, text, .. } => {
+                Message::State { boot, text, pauses, .. } => {
                     sum = Some(write_state(&transaction, boot, text)?);
+                    write_pauses(&transaction, pauses)?;
                     whole = true;
                 }
                 Message::Pause { pause, .. } => write_pause(&transaction, pause)?,

@@ -165,7 +165,7 @@ fn c13_a_state_that_makes_no_sense_or_is_of_another_time_is_set_aside() {
     for (state, input) in [("{}", "[]"), (later.as_str(), "\"wake\""), ("no JSON", "\"wake\"")] {
         let folder = tempfile::tempdir().unwrap();
         let (mut store, _) = store::open(folder.path(), &boot, "0").unwrap();
-        store.state(&boot, state.into()).unwrap();
+        store.state(&boot, state.into(), vec![]).unwrap();
         store.input(Mono(1_000), input.into()).unwrap();
         assert!(store.close(Duration::from_secs(20)));
         let fresh = read(folder.path(), 3);
@@ -197,8 +197,8 @@ fn a18_a_pause_outlives_watchdog_and_the_boot_until_its_end_by_the_wall_clock() 
     dies(again.memory);
 
     // another boot: of the state nothing is left but the pause; one that is over is forgotten
-    let (mut store, _) = store::open(folder.path(), "another boot", "0").unwrap();
-    store.state("another boot", "{}".into()).unwrap();
+    let (mut store, kept) = store::open(folder.path(), "another boot", "0").unwrap();
+    store.state("another boot", "{}".into(), kept.pauses).unwrap();
     assert!(store.close(Duration::from_secs(20)));
     let rebooted = read(folder.path(), 3);
     assert_eq!(rebooted.warnings, Vec::<String>::new());
@@ -244,6 +244,92 @@ fn c15_an_action_waits_for_the_store_and_for_a_stuck_one_no_longer_than_its_pati
     assert!(memory.news(now + super::PATIENCE).works.is_none(), "it is told once");
     assert!(memory.wants_state(now + super::PATIENCE + super::AGAIN), "it is tried again");
     dies(memory);
+}
+
+#[test]
+fn a18_a_wall_clock_that_goes_back_makes_no_pause_longer() {
+    let minute = 60_000_000;
+    let kept = |service| {
+        let (by, reason) = ("alice".into(), "deploy".into());
+        store::KeptPause { service, since: Wall(100 * minute), ends: Wall(110 * minute), by, reason }
+    };
+    let left = |wall: i64| match super::command(Mono(0), Wall(wall * minute), kept(web_service())) {
+        Command::Pause { pause, .. } => Some(pause.until.since(Mono(0)).as_secs() / 60),
+        Command::Resume { .. } | Command::Reload { .. } => None,
+    };
+    let lefts = [100, 104, 110, 120, 40, 0, -100].map(left);
+    assert_eq!(lefts, [Some(10), Some(6), None, None, Some(10), Some(10), Some(10)]);
+}
+
+#[test]
+fn a18_a_pause_or_its_end_that_was_lost_with_its_batch_is_stored_with_the_next_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let Recovered { mut policy, mut memory, .. } = read(folder.path(), 3);
+    let now = clock::now();
+    let until = now + Duration::from_secs(600);
+    let pause = Pause { until, since: clock::wall(), by: "alice".into(), reason: "deploy".into() };
+    let begin = Input::Command(Command::Pause { service: web_service(), pause });
+    memory.input(now, &begin);
+    policy.step(now, begin);
+    // the file as it is without it
+    memory.store.as_mut().expect("a store").resume(web_service()).unwrap();
+    memory.state(now, &policy);
+    dies(memory);
+    let boot = super::boot().unwrap();
+    let (store, kept) = store::open(folder.path(), &boot, "0").unwrap();
+    let pauses = kept.pauses;
+    assert_eq!(pauses.iter().map(|pause| pause.by.as_str()).collect::<Vec<_>>(), ["alice"]);
+    assert!(store.close(Duration::from_secs(20)));
+
+    let Recovered { mut policy, mut memory, .. } = read(folder.path(), 3);
+    let now = clock::now();
+    let end = Input::Command(Command::Resume { service: web_service() });
+    memory.input(now, &end);
+    policy.step(now, end);
+    memory.store.as_mut().expect("a store").pause(pauses[0].clone()).unwrap();
+    memory.state(now, &policy);
+    dies(memory);
+    let (_, kept) = store::open(folder.path(), &boot, "0").unwrap();
+    assert_eq!(kept.pauses, vec![]);
+}
+
+#[test]
+fn a18_an_action_that_waits_for_the_store_is_not_done_in_a_pause_and_costs_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut policy, orders) = run(read(folder.path(), 3), killed());
+    let acts = orders.into_iter().filter_map(|order| match order {
+        Order::Act(act) => Some(act),
+        Order::Ask(_) | Order::Look(_) | Order::Tell(_) => None,
+    });
+    let start = acts.last().expect("a start");
+    let undo = Act { id: OrderId(98), action: Action::Undo, ..start.clone() };
+    let other = Act { id: OrderId(99), service: Service::new("db"), ..start.clone() };
+    let mut memory = read(folder.path(), 3).memory;
+    let now = clock::now();
+    memory.last += 1_000; // a disk that does not answer
+    for act in [&start, &undo, &other] {
+        assert_eq!(memory.before(now, act.clone()), None);
+    }
+    let until = now + Duration::from_secs(600);
+    let pause = Pause { until, since: clock::wall(), by: "alice".into(), reason: "deploy".into() };
+    let resume = Command::Resume { service: web_service() };
+    assert_eq!(memory.withdraw(now, &resume), vec![]);
+    let pause = Command::Pause { service: web_service(), pause };
+    let withdrawn = memory.withdraw(now, &pause);
+    assert_eq!(withdrawn.iter().map(|outcome| outcome.order).collect::<Vec<_>>(), [start.id]);
+    assert_eq!(memory.news(now + super::PATIENCE).acts, vec![undo, other]);
+    dies(memory);
+
+    assert_eq!(spent(&policy), 1);
+    policy.step(now, Input::Command(pause));
+    let mut orders = Vec::new();
+    for outcome in withdrawn {
+        orders.extend(policy.step(now, Input::Outcome(outcome)));
+    }
+    assert_eq!(spent(&policy), 0);
+    let reads = |order: &Order| matches!(order, Order::Look(look) if look.question == Question::Unit);
+    assert!(orders.iter().any(reads), "{orders:?}");
+    assert!(!orders.iter().any(|order| matches!(order, Order::Act(_))), "{orders:?}");
 }
 
 fn act() -> Act {
