@@ -228,12 +228,10 @@ impl HostTries {
         self.0.push_back(now);
     }
 
-    /// What nobody asked for; older ones than so many decide nothing.
-    pub(super) fn charge_at_most(&mut self, now: Mono, most: usize) {
+    /// What nobody asks for room for may go on for ever: what is past decides nothing.
+    pub(super) fn charge_unasked(&mut self, now: Mono, within: Duration) {
+        self.0.retain(|then| now.since(*then) < within);
         self.0.push_back(now);
-        while self.0.len() > most {
-            self.0.pop_front();
-        }
     }
 
     pub(super) fn refund(&mut self, charged: Mono) {

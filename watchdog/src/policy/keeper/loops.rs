@@ -113,9 +113,8 @@ impl Keeper {
     /// systemd has restarted it by itself: that counts as a restart of ours does, for the host up to what the service itself may
     /// cost: one that systemd restarts for ever must not take the others' restarts away.
     pub(super) fn restarted_by_systemd(&mut self, desk: &mut Desk<'_>) {
-        let most = desk.host.restarts.max(1) as usize;
         if self.tries.has_room_for_systemd(desk.now, &self.guard) {
-            desk.host_tries.charge_at_most(desk.now, most);
+            desk.host_tries.charge_unasked(desk.now, desk.host.within);
         }
         if self.tries.restarted_by_systemd(desk.now, &self.guard) {
             let (burst, within) = (self.guard.burst, self.guard.within);
