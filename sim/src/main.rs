@@ -32,21 +32,33 @@ struct Arguments {
     /// Threads; default: one for each CPU
     #[arg(long)]
     jobs: Option<usize>,
+    /// Goes on after what broke, and lists the seeds of each invariant
+    #[arg(long)]
+    keep_going: bool,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
-    let (tally, broken) = simulate(&arguments, began);
+    let (tally, mut broken) = simulate(&arguments, began);
+    broken.sort_by_key(|broken| (broken.violation.invariant, broken.seed));
     let took = began.elapsed().as_secs_f64();
     println!("{tally}");
     #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
     let rate = tally.steps as f64 / took / 1000.0;
     println!("{took:.1} s, {rate:.0} thousand steps a second");
-    let Some(broken) = broken else {
+    if arguments.keep_going {
+        for Broken { seed, step, violation } in &broken {
+            println!("BROKEN: seed {seed}, step {step}: {}: {}", violation.invariant, violation.what);
+        }
+    }
+    let Some(broken) = broken.into_iter().min_by_key(|broken| broken.seed) else {
         println!("no invariant broke");
         return ExitCode::SUCCESS;
     };
+    if arguments.keep_going {
+        return ExitCode::FAILURE;
+    }
     for line in sim::log(broken.seed, None, arguments.lines) {
         println!("{line}");
     }
@@ -58,21 +70,18 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn simulate(arguments: &Arguments, began: Instant) -> (Tally, Option<Broken>) {
+fn simulate(arguments: &Arguments, began: Instant) -> (Tally, Vec<Broken>) {
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     let jobs = if arguments.steps == 1 { 1 } else { arguments.jobs.unwrap_or(cpus).max(1) };
     let (next, steps, enough) = (AtomicU64::new(arguments.seed), AtomicU64::new(0), AtomicBool::new(false));
-    let (all, first) = (Mutex::new(Tally::default()), Mutex::new(None::<Broken>));
+    let (all, found) = (Mutex::new(Tally::default()), Mutex::new(Vec::new()));
     let work = || {
         let mut tally = Tally::default();
         while !enough.load(Ordering::Relaxed) {
             let (seed, before) = (next.fetch_add(1, Ordering::Relaxed), tally.steps);
             if let Err(broken) = sim::episode(seed, None, &mut tally) {
-                enough.store(true, Ordering::Relaxed);
-                let mut first = first.lock().expect("no thread panics while it holds this");
-                if first.as_ref().is_none_or(|first| broken.seed < first.seed) {
-                    *first = Some(*broken);
-                }
+                enough.fetch_or(!arguments.keep_going, Ordering::Relaxed);
+                found.lock().expect("no thread panics while it holds this").push(*broken);
             }
             let done = steps.fetch_add(tally.steps - before, Ordering::Relaxed) + tally.steps - before;
             let late = arguments.seconds.is_some_and(|most| began.elapsed() >= Duration::from_secs(most));
@@ -88,5 +97,5 @@ fn simulate(arguments: &Arguments, began: Instant) -> (Tally, Option<Broken>) {
         }
     });
     let lost = "no thread panics while it holds this";
-    (all.into_inner().expect(lost), first.into_inner().expect(lost))
+    (all.into_inner().expect(lost), found.into_inner().expect(lost))
 }

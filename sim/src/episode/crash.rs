@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use watchdog::{
     engine::{Core, Effect},
-    model::{Order, Saw, Source},
+    model::{Act, Order, Saw, Source},
     policy::Policy,
 };
 
@@ -33,7 +33,8 @@ impl Point {
 
 impl Episode {
     /// What it had decided is known to nobody.
-    pub(super) fn die_before(&mut self, (stored, judge): (Policy, Judge)) {
+    pub(super) fn die_before(&mut self, (stored, judge, unanswered): (Policy, Judge, Vec<Act>)) {
+        self.unanswered = unanswered; // a reply that was not stored was not heard
         let broken = self.judge.broken.take();
         self.judge = judge;
         self.judge.broken = broken;

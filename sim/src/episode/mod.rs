@@ -19,7 +19,10 @@ use watchdog::{
     },
 };
 
-use self::{faults::Trouble, queue::Queue};
+use self::{
+    faults::Trouble,
+    queue::{Entry, Queue},
+};
 use crate::{
     books::{Books, Told},
     dice::Dice,
@@ -179,9 +182,9 @@ impl Episode {
             (Some(at), Some(wake)) if wake < at => self.wake(wake),
             (None, Some(wake)) => self.wake(wake),
             (Some(_), _) => {
-                let Some((at, event)) = self.queue.pop() else { return };
-                self.now = self.now.max(at);
-                self.event(event);
+                let Some(entry) = self.queue.pop() else { return };
+                self.now = self.now.max(entry.at);
+                self.event(entry);
             }
             (None, None) => self.next_fault(),
         }
@@ -197,8 +200,8 @@ impl Episode {
         self.step(Told::Wake);
     }
 
-    fn event(&mut self, event: Event) {
-        let for_watchdog = match event {
+    fn event(&mut self, entry: Entry) {
+        let for_watchdog = match entry.event {
             Event::Sign(_)
             | Event::Answer(_)
             | Event::Outcome(_)
@@ -215,9 +218,9 @@ impl Episode {
             | Event::Successor => false,
         };
         if for_watchdog && self.now < self.busy_until {
-            return self.queue.push(self.busy_until, event);
+            return self.queue.hold_up(entry, self.busy_until);
         }
-        match event {
+        match entry.event {
             Event::Alarm { unit, token } => {
                 self.host.alarmed(self.now, unit, token);
                 self.heed();
@@ -231,7 +234,6 @@ impl Episode {
             Event::Sign(sign) => self.sign(sign),
             Event::Answer(answer) => self.step(Told::Answer(&answer)),
             Event::Outcome(outcome) => {
-                self.unanswered.retain(|act| act.id != outcome.order);
                 self.step(Told::Outcome(&outcome));
             }
             Event::Fact(mut fact) => {
@@ -284,7 +286,11 @@ impl Episode {
         let point = self.crash.take();
         let before = point.filter(|p| *p == crash::Point::NotStored);
         let before = before
-            .map(|_| Box::new((self.subject.stored(self.now, &self.current.policy), self.judge.clone())));
+            .map(|_| (self.subject.stored(self.now, &self.current.policy), self.judge.clone()))
+            .map(|(stored, judge)| Box::new((stored, judge, self.unanswered.clone())));
+        if let Told::Outcome(outcome) = told {
+            self.unanswered.retain(|act| act.id != outcome.order);
+        }
         self.steps += 1;
         self.tally.told(&told);
         self.line(|now| format!("{now} < {}", words::told(&told)));

@@ -1,4 +1,4 @@
-//! What is on its way, in the order of time; of one moment, in the order in which it was sent.
+//! What is on its way, in the order of time; of one moment, in the order in which it would have come and was sent.
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
@@ -7,12 +7,14 @@ use watchdog::model::Mono;
 use super::Event;
 
 #[derive(Debug)]
-struct Entry {
-    at: Mono,
+pub(crate) struct Entry {
+    pub(crate) at: Mono,
+    /// When it would have come, had it not been held up.
+    due: Mono,
     number: u64,
     /// Survives a death of watchdog, as records in the kernel's ring do.
     kept: bool,
-    event: Event,
+    pub(crate) event: Event,
 }
 
 impl PartialEq for Entry {
@@ -31,7 +33,7 @@ impl PartialOrd for Entry {
 
 impl Ord for Entry {
     fn cmp(&self, other: &Entry) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number)) // the heap gives its greatest: the earliest is that
+        (other.at, other.due, other.number).cmp(&(self.at, self.due, self.number)) // the heap gives its greatest: the earliest is that
     }
 }
 
@@ -44,20 +46,25 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn push(&mut self, at: Mono, event: Event) {
         self.number += 1;
-        self.heap.push(Entry { at, number: self.number, kept: false, event });
+        self.heap.push(Entry { at, due: at, number: self.number, kept: false, event });
     }
 
     pub(crate) fn push_kept(&mut self, at: Mono, event: Event) {
         self.number += 1;
-        self.heap.push(Entry { at, number: self.number, kept: true, event });
+        self.heap.push(Entry { at, due: at, number: self.number, kept: true, event });
     }
 
     pub(crate) fn next_at(&self) -> Option<Mono> {
         self.heap.peek().map(|entry| entry.at)
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Mono, Event)> {
-        self.heap.pop().map(|entry| (entry.at, entry.event))
+    pub(crate) fn pop(&mut self) -> Option<Entry> {
+        self.heap.pop()
+    }
+
+    /// It comes later, and keeps its place among all that are held up.
+    pub(crate) fn hold_up(&mut self, entry: Entry, until: Mono) {
+        self.heap.push(Entry { at: until, ..entry });
     }
 
     /// The next thing is a fault: it does not happen.

@@ -136,6 +136,7 @@ impl Host {
             (JobKind::Start | JobKind::Restart, ActiveState::Inactive | ActiveState::Failed) => {
                 self.begin_start(now, at);
             }
+            (JobKind::Reload, ActiveState::Active) if unit.phase == Phase::Unreaped => {} // its end is seen first
             (JobKind::Reload, ActiveState::Active) => {
                 self.set(at, ActiveState::Reloading, "reload");
                 self.alarm(now + Duration::from_millis(30), at, Phase::Reloading);
@@ -183,7 +184,7 @@ impl Host {
         let unit = &mut self.units[at];
         (unit.run, unit.main, unit.ended, unit.result) = (self.runs, true, None, "success");
         (unit.came_up, unit.stopped_first, unit.asked_down) = (false, false, false);
-        unit.was_stopped = false;
+        unit.was_stopped &= ours.is_some() && unit.wanted_down; // a start of ours that crossed the stop is taken back
         let ends = match unit.start_way {
             StartWay::Well(after) | StartWay::Fails(after) => Some(now + after),
             StartWay::Loops(_) | StartWay::Deaf => Some(now + Duration::from_millis(20)),

@@ -108,7 +108,7 @@ pub(crate) struct SimUnit {
     pub(crate) wanted_down: bool,
     /// When an operator last stopped it.
     pub(crate) stopped_at: Mono,
-    /// An operator stopped it, and no run has begun since.
+    /// An operator stopped it, and no run has begun since but one of ours that crossed the stop.
     pub(crate) was_stopped: bool,
     pub(super) phase: Phase,
     /// The alarm that counts; older ones are void.

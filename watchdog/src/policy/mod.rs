@@ -128,6 +128,8 @@ pub struct Policy {
     common: Common,
     /// Old names of services: what was ordered under them is answered under them.
     moved: BTreeMap<Service, Service>,
+    /// Units whose service left the configuration before it was known what became of its request.
+    parted: BTreeSet<Unit>,
     /// The moment of the last step: time does not go back.
     last: Mono,
 }
@@ -156,6 +158,7 @@ impl Policy {
             blind: BTreeSet::new(),
             common: Common::default(),
             moved: BTreeMap::new(),
+            parted: BTreeSet::new(),
             last: now,
         };
         policy.replace(now, settings, &mut Vec::new()); // no unit is known yet: nothing is ordered

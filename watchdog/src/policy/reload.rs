@@ -18,6 +18,9 @@ impl Policy {
             self.briefs.remove(service);
             self.common.over(service);
             if let Some(keeper) = self.keepers.remove(service) {
+                if keeper.waits_for_word() {
+                    self.parted.insert(keeper.guard.unit.clone());
+                }
                 keeper.leave(&mut self.desk(now, orders));
             }
         }
@@ -28,10 +31,14 @@ impl Policy {
             }
             // systemd may have spoken of its unit before, and has no reason to say it again
             let known = self.units.get(&guard.unit).cloned();
+            let parted = self.parted.remove(&guard.unit);
             let keeper = Keeper::new(now, service.clone(), guard, &mut self.seed);
             self.keepers.insert(service.clone(), keeper);
             if let Some(state) = known {
                 self.with(now, &service, orders, |keeper, desk| keeper.unit(desk, state));
+            }
+            if parted {
+                self.with(now, &service, orders, Keeper::resume_unsure);
             }
         }
         for service in &gone {

@@ -139,6 +139,11 @@ impl Acting {
     }
 }
 
+/// A rule that went on to fail in this way; how often is in the story.
+fn once(rule: &str, how: &str) -> String {
+    if rule.contains(how) { rule.to_owned() } else { format!("{rule}{how}") }
+}
+
 pub(super) fn starting(now: Mono, timeout: Option<Duration>) -> Phase {
     Phase::Starting { deadline: now + timeout.unwrap_or(START_UNLIMITED), told: false }
 }
@@ -329,12 +334,12 @@ impl Keeper {
                 self.tries.sick(desk.now, &self.guard);
                 self.tell_failed_start(desk, result);
                 self.start_failed(desk);
-                self.decide(desk, Plan::Start, format!("{rule}; its start failed"));
+                self.decide(desk, Plan::Start, once(&rule, "; its start failed"));
             }
             JobResult::Dependency => {
                 self.tell_failed_start(desk, result);
                 let plan = if active.is_down() { Plan::Start } else { plan };
-                self.decide(desk, plan, format!("{rule}; a unit that it needs failed"));
+                self.decide(desk, plan, once(&rule, "; a unit that it needs failed"));
             }
             JobResult::Canceled if given_up && active == ActiveState::Activating && !self.hands_off(desk) => {
                 // systemd cancels the job and lets the start go on: it is ours, and past the limit that it was given

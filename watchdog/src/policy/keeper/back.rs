@@ -43,6 +43,20 @@ impl Keeper {
         self.look(desk, Question::Unit);
     }
 
+    /// A request is on its way, or may be.
+    pub(in crate::policy) fn waits_for_word(&self) -> bool {
+        self.unheard.is_some() || matches!(&self.stage, Stage::Acting(acting) if acting.job.is_none())
+    }
+
+    /// Its unit has a request of ours on the way, from before it left the configuration: the unit is read behind that.
+    pub(in crate::policy) fn resume_unsure(&mut self, desk: &mut Desk<'_>) {
+        if !matches!(self.stage, Stage::New | Stage::Down) {
+            self.ending(desk.now);
+        }
+        self.unheard = Some(desk.ids.last());
+        self.look(desk, Question::Unit);
+    }
+
     /// The unit was read after that. It is the same run without a job: the request never went out, and cost nothing.
     pub(super) fn made_sure(&mut self, desk: &mut Desk<'_>, unit: &UnitState) {
         let Some(Unsure { charged, old }) = &self.unsure else { return };

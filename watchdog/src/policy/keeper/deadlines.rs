@@ -22,6 +22,12 @@ impl Keeper {
         let (active, sub, incarnation) = (unit.active, unit.sub.clone(), unit.incarnation);
         let Stage::Acting(acting) = &mut self.stage else { return };
         let start_timeout = acting.start_timeout;
+        // a restart of another hand was merged into our start, or the start failed: what stops now has a deadline as well
+        if acting.is_starting() && acting.job.is_some() && active == ActiveState::Deactivating {
+            acting.old = incarnation;
+            acting.phase = Phase::Stopping { deadline: desk.now + acting.stop_timeout, kills: 0, sub };
+            return;
+        }
         let Phase::Stopping { deadline, kills, sub: before } = &mut acting.phase else { return };
         let new_run = incarnation.is_some() && incarnation != acting.old;
         if active == ActiveState::Activating || new_run {

@@ -162,10 +162,17 @@ impl Keeper {
     fn judge_up(&mut self, desk: &mut Desk<'_>) {
         match &self.stage {
             Stage::Ending { run, .. } if run.is_none() || *run != self.incarnation => self.prove(desk),
-            Stage::Ending { since, .. } if desk.now.since(*since) >= REAP => {
+            Stage::Ending { since, proving, .. } if desk.now.since(*since) >= REAP => {
                 // systemd holds it for alive: then a heartbeat says what it is
-                self.stage = Stage::Up;
+                let proving = proving.map(|since| (since, since + self.guard.grace));
                 self.exit = None;
+                let proving = proving.filter(|(_, until)| *until > desk.now && self.has_heartbeat());
+                if let Some((since, until)) = proving {
+                    self.stage = Stage::Proving { since, until };
+                    self.begin(desk.now, Kind::Probe);
+                    return;
+                }
+                self.stage = Stage::Up;
                 self.begin(desk.now, Kind::Confirm);
                 self.calm(desk, NO_HEARTBEAT.to_owned());
             }
@@ -348,6 +355,6 @@ impl Keeper {
 
 /// What an operator's stop leaves behind where its job was not seen: the unit left `active` before its main process ended.
 /// systemd stops by itself only for its watchdog and the OOM killer, and says so.
-fn asked_for(unit: &UnitState) -> bool {
+pub(super) fn asked_for(unit: &UnitState) -> bool {
     unit.stopped_first && !matches!(unit.result.as_str(), "watchdog" | "oom-kill" | "start-limit-hit")
 }

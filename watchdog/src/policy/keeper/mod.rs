@@ -165,13 +165,15 @@ enum Stage {
     New,
     Down,
     Up,
-    /// `run` is the incarnation that ends; `None` once another one is on its way.
+    /// `run` is the incarnation that ends; `None` once another one is on its way. `proving`: since when it had to prove itself,
+    /// where it had not yet.
     Ending {
         since: Mono,
         look_at: Mono,
         pause: Duration,
         told: bool,
         run: Option<Incarnation>,
+        proving: Option<Mono>,
     },
     Checking(Checking),
     Holding(Holding),
@@ -349,24 +351,6 @@ impl Keeper {
         let beats = self.beats.iter().filter_map(|beat| beat.wake_at(backstop));
         let told = self.crash_loop.wake_at().into_iter().chain(self.tries.remind_at());
         beats.chain(stage).chain(told).chain(self.pause.as_ref().map(|pause| pause.until)).min()
-    }
-
-    /// On its way somewhere: looked at again soon, then more seldom.
-    fn ending(&mut self, now: Mono) {
-        self.quiet_beats();
-        if !matches!(self.stage, Stage::Ending { .. }) {
-            let run = match &self.stage {
-                Stage::Acting(acting) => acting.old, // a later one has to prove itself
-                Stage::New
-                | Stage::Down
-                | Stage::Up
-                | Stage::Ending { .. }
-                | Stage::Checking(_)
-                | Stage::Holding(_)
-                | Stage::Proving { .. } => self.incarnation,
-            };
-            self.stage = Stage::Ending { since: now, look_at: now + REAP, pause: REAP, told: false, run };
-        }
     }
 
     /// An operator's pause, or `observe`: nothing is done to the unit.

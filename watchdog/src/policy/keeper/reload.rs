@@ -1,6 +1,8 @@
 //! Other settings, another name, or no place in the configuration any more.
 
-use super::{Beat, Desk, Guard, IncidentEnd, Keeper, Kind, Mono, NO_HEARTBEAT, Plan, Service, Stage};
+use super::{
+    Beat, Checking, Desk, Guard, Holding, IncidentEnd, Keeper, Kind, Mono, NO_HEARTBEAT, Plan, Service, Stage,
+};
 
 impl Keeper {
     /// Other settings for the same unit: budgets, pauses and the incident live on, questions are asked anew.
@@ -21,7 +23,8 @@ impl Keeper {
             }
             Stage::Proving { .. } => self.prove(desk),
             // the verdict was that of other heartbeats, which may be why they were changed
-            Stage::Holding(holding) if holding.plan == Plan::Restart => self.ask_again(desk),
+            Stage::Holding(Holding { plan: Plan::Restart, .. })
+            | Stage::Checking(Checking { plan: Plan::Restart, .. }) => self.ask_again(desk),
             Stage::New
             | Stage::Down
             | Stage::Ending { .. }

@@ -1,9 +1,24 @@
-//! Another run of the unit: who started it, and that it has to prove itself.
+//! Runs of the unit: their end, who started the next one, and that it has to prove itself.
 
-use super::{Desk, Keeper, Kind, NO_HEARTBEAT, Stage};
+use super::{Desk, Keeper, Kind, Mono, NO_HEARTBEAT, REAP, Stage, UnitState, judge::asked_for};
 use crate::model::ActiveState;
 
 impl Keeper {
+    /// On its way somewhere: looked at again soon, then more seldom.
+    pub(super) fn ending(&mut self, now: Mono) {
+        self.quiet_beats();
+        let (run, proving) = match &self.stage {
+            Stage::Ending { .. } => return,
+            Stage::Acting(acting) => (acting.old, None), // a later one has to prove itself
+            Stage::Proving { since, .. } => (self.incarnation, Some(*since)),
+            Stage::New | Stage::Down | Stage::Up | Stage::Checking(_) | Stage::Holding(_) => {
+                (self.incarnation, None)
+            }
+        };
+        let look_at = now + REAP;
+        self.stage = Stage::Ending { since: now, look_at, pause: REAP, told: false, run, proving };
+    }
+
     /// Another incarnation runs: what was known of the last one is over.
     pub(super) fn another_run(
         &mut self,
@@ -47,8 +62,9 @@ impl Keeper {
             return;
         }
         self.exit = None;
-        if self.unit.as_ref().is_some_and(|unit| unit.active == ActiveState::Inactive) {
-            return; // it came and went in peace: an operator's stop still stands
+        let by_itself = |unit: &UnitState| unit.came_up && !asked_for(unit);
+        if self.unit.as_ref().is_some_and(|unit| unit.active == ActiveState::Inactive && !by_itself(unit)) {
+            return; // it came and may have been stopped again: an operator's stop still stands
         }
         self.stopped = false;
         self.ending(desk.now);

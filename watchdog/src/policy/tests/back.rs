@@ -306,3 +306,68 @@ fn c13_budgets_pauses_and_quarantine_are_kept() {
         "#]],
     );
 }
+
+#[test]
+fn a_service_that_comes_back_into_the_configuration_waits_for_what_became_of_its_last_request() {
+    check(
+        "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1001 nobody holds
+         2000 unconfigured
+         3000 configured
+         3001 unit failed result=signal
+         3002 read failed result=signal
+         3003 nobody holds",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 exit signal 9
+            > 1001 unit failed result=signal
+              1.001s look web: Holders
+            > 1001 nobody holds
+              1.001s web: decided Start { reset: false }: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+              1.001s act web: Start { reset: false }
+            > 2000 unconfigured
+              2s web: ALERT taken out of the configuration while a job of ours is on web.service: nobody looks after its stop and start any more; see `systemctl status web.service`
+              2s web: StoodDown after 1s and 1 restarts
+                  0 µs main process 10 (web) ended: signal 9 (SIGKILL)
+                  1000 µs the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  1000 µs start: the unit ended: signal 9 (SIGKILL) (an unclean signal)
+                  1000000 µs left alone: it is not in the configuration any more
+            > 3000 configured
+              3s look web: Unit
+            > 3001 unit failed result=signal
+            > 3002 read failed result=signal
+              3.002s look web: Holders
+            > 3003 nobody holds
+              3.003s web: decided Start { reset: false }: the unit ended: result signal (an unclean exit code)
+              3.003s act web: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_that_another_hand_began_and_that_ended_by_itself_meanwhile_is_judged_like_any_other() {
+    let on = |on| {
+        let always = move |settings: &mut crate::policy::Settings| {
+            settings.services.values_mut().for_each(|guard| guard.on = on);
+        };
+        super::log_of(
+            always,
+            "0 unit active
+             0 alive
+             1000 job 5 new
+             1001 unit inactive
+             1001 job 5 done inactive
+             2000 dies
+             3000 back
+             3001 unit inactive run=2",
+        )
+    };
+    use crate::model::RestartOn;
+    assert!(on(RestartOn::Always).contains("3.001s look web: Holders"), "{}", on(RestartOn::Always));
+    assert!(on(RestartOn::OnFailure).contains("so it stays down"), "{}", on(RestartOn::OnFailure));
+}

@@ -434,3 +434,20 @@ fn our_own_stop_is_not_taken_for_an_operators_where_words_were_missed() {
         "#]],
     );
 }
+
+#[test]
+fn a_restart_of_another_hand_that_is_merged_into_our_start_has_a_deadline_for_its_stop() {
+    let log = log_of(
+        |_| {},
+        "0 unit active
+         0 alive
+         1000 exit signal 9
+         1001 unit failed result=signal
+         1001 nobody holds
+         1002 queued 6
+         1003 unit activating run=2 job=6
+         2000 unit deactivating run=2 job=6
+         7001 sleep",
+    );
+    assert!(log.ends_with("7s act web: Kill\n  7s look web: Unit\n> 7001 sleep\n"), "{log}");
+}

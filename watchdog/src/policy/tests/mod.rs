@@ -26,7 +26,7 @@ use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 
 use expect_test::Expect;
 
-use self::words::{decision, state, unit};
+use self::words::{decision, others, pressure, state, unit};
 use super::{Guard, Host, Input, Policy, Pulse, Settings, StalePidFile, settings::Gates};
 use crate::model::*;
 
@@ -270,6 +270,16 @@ impl World {
                 self.policy = serde_json::from_str(&state).unwrap();
                 (self.asks, self.acts, self.looks) = Default::default();
             }
+            ["unconfigured"] => {
+                let mut settings = self.policy.settings();
+                settings.services.remove(&name);
+                self.put(Input::Settings(Box::new(settings)));
+            }
+            ["configured"] => {
+                let mut settings = self.policy.settings();
+                settings.services.insert(name, guard(&format!("{service}.service")));
+                self.put(Input::Settings(Box::new(settings)));
+            }
             ["back"] => self.put(Input::Back { seed: 8 }),
             ["pause", ms] => {
                 let until = self.now + Duration::from_millis(ms.parse().unwrap());
@@ -354,45 +364,4 @@ impl World {
         let (order, service, at) = (look.id, look.service, self.now);
         self.put(Input::Fact(Fact { order, service, at, known }));
     }
-}
-
-/// Who else is at work: `apt`, `gdb`, `frozen`, `boot`, `shutdown`, or nobody.
-fn others(words: &[&str]) -> Others {
-    let mut others = Others::default();
-    for word in words {
-        match *word {
-            "apt" => others.package = Some("process 7 (apt-get) holds /var/lib/dpkg/lock-frontend".into()),
-            "gdb" => others.tracer = Some("process 8 (gdb) traces process 10 (web)".into()),
-            "frozen" => others.frozen = true,
-            "boot" => others.system = SystemState::Booting,
-            "shutdown" => others.system = SystemState::Stopping,
-            _ => panic!("word {word}"),
-        }
-    }
-    others
-}
-
-/// `memory=61/12` is avg10 and the unit's own share in percent, as `cpu=…`; `disk=…` what is free.
-fn pressure(figures: &[&str]) -> Pressure {
-    let percent = |text: &str| text.parse::<u32>().unwrap() * 100;
-    let mut pressure =
-        Pressure { memory: Some(Pressed::default()), io: Some(Pressed::default()), ..Pressure::default() };
-    for figure in figures {
-        let (of, figure) = figure.split_once('=').unwrap();
-        let pressed = || {
-            let (avg10, own) = figure.split_once('/').unwrap();
-            let some = Averages { avg10: percent(avg10), avg60: 0, avg300: 0 };
-            Some(Pressed { some, full: Averages::default(), now: None, own: Some(percent(own)) })
-        };
-        match of {
-            "memory" => pressure.memory = pressed(),
-            "cpu" => pressure.cpu = pressed(),
-            "disk" => {
-                let disk = Disk { place: "/var".into(), blocks: percent(figure), inodes: None };
-                pressure.disks.push(disk);
-            }
-            _ => panic!("figure {of}"),
-        }
-    }
-    pressure
 }

@@ -332,3 +332,41 @@ fn a9_without_a_deadline_of_its_own_a_stop_has_all_the_time_that_the_unit_gives_
     let (before, late) = before.split_once("> 330000").expect("the line before");
     assert!(!before.contains("Kill") && late.contains("act web: Kill"), "{log}{after}");
 }
+
+#[test]
+fn a_new_run_whose_main_process_dies_and_that_systemd_holds_for_alive_goes_on_proving_itself() {
+    check(
+        "0 unit active
+         1 dead
+         1000 exit signal 15
+         1101 read active
+         1102 dead
+         1112 dead
+         1200 dead
+         10100 dead
+         10101 dead
+         10301 dead",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 1 dead
+              11ms ask web
+            > 1000 exit signal 15
+              1.1s look web: Unit
+            > 1101 read active
+              1.101s ask web
+            > 1102 dead
+            > 1112 dead
+              1.122s ask web
+            > 1200 dead
+              1.22s ask web
+              10s ask web
+            > 10100 dead
+            > 10101 dead
+              10.2s ask web
+            > 10301 dead
+              10.301s web: decided Restart { reset: false }: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms)
+              10.301s act web: Restart { reset: false }
+        "#]],
+    );
+}

@@ -92,3 +92,44 @@ pub(super) fn decision(decision: &Decision) -> String {
         }
     }
 }
+
+/// Who else is at work: `apt`, `gdb`, `frozen`, `boot`, `shutdown`, or nobody.
+pub(super) fn others(words: &[&str]) -> Others {
+    let mut others = Others::default();
+    for word in words {
+        match *word {
+            "apt" => others.package = Some("process 7 (apt-get) holds /var/lib/dpkg/lock-frontend".into()),
+            "gdb" => others.tracer = Some("process 8 (gdb) traces process 10 (web)".into()),
+            "frozen" => others.frozen = true,
+            "boot" => others.system = SystemState::Booting,
+            "shutdown" => others.system = SystemState::Stopping,
+            _ => panic!("word {word}"),
+        }
+    }
+    others
+}
+
+/// `memory=61/12` is avg10 and the unit's own share in percent, as `cpu=…`; `disk=…` what is free.
+pub(super) fn pressure(figures: &[&str]) -> Pressure {
+    let percent = |text: &str| text.parse::<u32>().unwrap() * 100;
+    let mut pressure =
+        Pressure { memory: Some(Pressed::default()), io: Some(Pressed::default()), ..Pressure::default() };
+    for figure in figures {
+        let (of, figure) = figure.split_once('=').unwrap();
+        let pressed = || {
+            let (avg10, own) = figure.split_once('/').unwrap();
+            let some = Averages { avg10: percent(avg10), avg60: 0, avg300: 0 };
+            Some(Pressed { some, full: Averages::default(), now: None, own: Some(percent(own)) })
+        };
+        match of {
+            "memory" => pressure.memory = pressed(),
+            "cpu" => pressure.cpu = pressed(),
+            "disk" => {
+                let disk = Disk { place: "/var".into(), blocks: percent(figure), inodes: None };
+                pressure.disks.push(disk);
+            }
+            _ => panic!("figure {of}"),
+        }
+    }
+    pressure
+}
