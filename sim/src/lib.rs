@@ -3,7 +3,7 @@
 //! The engine's pure core is told the time, so a day of a host passes in milliseconds, and the same seed gives the same run. Around
 //! it: `host` (a model of systemd and of programs that die, hang, slow down, refuse to stop), `episode` (what is on its way,
 //! faults, operators, deaths of watchdog), `books` and `invariants` (the judge, from the outside), `mutations` (broken on
-//! purpose: the judge must catch them).
+//! purpose: the judge must catch them). `small` leaves nothing to chance: a world so small that every order of events is tried.
 //!
 //! Invariant: nothing here reads a clock, a file or the environment but the program's own command line.
 
@@ -14,12 +14,14 @@ mod host;
 mod invariants;
 mod mutations;
 mod scenario;
+mod small;
 mod subject;
 mod tally;
 mod words;
 
 pub use invariants::{Invariant, Violation};
 pub use mutations::Mutation;
+pub use small::{Size, Tried, try_all};
 pub use tally::Tally;
 
 use episode::Episode;

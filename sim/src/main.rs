@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Parser;
-use sim::{Broken, Tally};
+use sim::{Broken, Size, Tally};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask sim", about = "Simulated hosts on which everything goes wrong")]
@@ -35,11 +35,20 @@ struct Arguments {
     /// Goes on after what broke, and lists the seeds of each invariant
     #[arg(long)]
     keep_going: bool,
+    /// Instead of that: tries all that can happen in small worlds, in every order, up to so many states each
+    #[arg(long, num_args = 0..=1, default_missing_value = "2000000", value_name = "STATES")]
+    model: Option<usize>,
 }
+
+/// Services, and things that go wrong in each run.
+const WORLDS: [(usize, u32); 4] = [(1, 1), (2, 1), (1, 2), (2, 2)];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let began = Instant::now();
+    if let Some(states) = arguments.model {
+        return model(states, arguments.lines);
+    }
     let (tally, mut broken) = simulate(&arguments, began);
     broken.sort_by_key(|broken| (broken.violation.invariant, broken.seed));
     let took = began.elapsed().as_secs_f64();
@@ -68,6 +77,20 @@ fn main() -> ExitCode {
         broken.step, broken.seed, broken.seed
     );
     ExitCode::FAILURE
+}
+
+fn model(states: usize, lines: usize) -> ExitCode {
+    for (services, faults) in WORLDS {
+        let tried = sim::try_all(Size { services, faults, states }, None);
+        println!("services {services}, faults {faults}: {tried}");
+        let Some((violation, way)) = tried.broken else { continue };
+        for line in &way[way.len().saturating_sub(lines)..] {
+            println!("{line}");
+        }
+        println!("BROKEN: {}: {}", violation.invariant, violation.what);
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }
 
 fn simulate(arguments: &Arguments, began: Instant) -> (Tally, Vec<Broken>) {

@@ -114,6 +114,12 @@ impl Host {
         true
     }
 
+    /// Alarms for what is over need not be kept.
+    pub(crate) fn drop_void_alarms(&mut self) {
+        let units = &self.units;
+        self.alarms.retain(|(_, at, token)| units[*at].token == *token);
+    }
+
     /// An alarm went off; one that is void does nothing.
     pub(crate) fn alarmed(&mut self, now: Mono, at: usize, token: u32) {
         let unit = &mut self.units[at];
