@@ -13,6 +13,7 @@ mod holds;
 mod intent;
 mod jobs;
 mod loops;
+mod missed;
 mod needs;
 mod pid_files;
 mod preflight;
