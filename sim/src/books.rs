@@ -338,7 +338,8 @@ impl Books {
             }
             let Some(book) = self.services.get_mut(service) else { continue };
             remember(&mut book.over, job.id);
-            if book.acting.is_some_and(|acting| acting.job == Some(job.id)) {
+            // numbers grow and a unit has one job: the end of a later one says that ours is over, though its word was lost
+            if book.acting.is_some_and(|acting| acting.job.is_some_and(|ours| ours <= job.id)) {
                 book.acting = None;
             }
             // what a reply has yet to tell is ours is judged then
