@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::{steps::cargo, vm};
+use crate::{sim, steps::cargo, vm};
 
 /// Labs at a time: each runs servers under load, and a late answer must be the service's fault, not the machine's.
 const LABS: &str = "--test-threads=2";
@@ -28,6 +28,9 @@ impl Test {
 /// Everything.
 pub(crate) fn all(filter: Option<&str>) -> Result<ExitCode> {
     prepare()?;
+    if filter.is_none() {
+        sim::ci()?;
+    }
     // First, for the last line is the test runner's own.
     let guest = vm::for_all_tests(filter).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
