@@ -119,6 +119,8 @@ struct Place {
     cgroup: PathBuf,
     /// Whoever connects asks for the end, and hears the connection end with the lab.
     down: UnixListener,
+    /// What systemd tells of itself; there before the lab is, which shows it inside.
+    notify: UnixDatagram,
     /// Locked as long as the keeper lives.
     _lock: File,
 }
@@ -137,10 +139,11 @@ impl Place {
         let lock = File::create(state.join("lock")).context("cannot take a lab's lock")?;
         flock(&lock, FlockOperation::LockExclusive).context("cannot take a lab's lock")?;
         let down = UnixListener::bind(state.join("down")).context("cannot listen for `down`")?;
+        let notify = UnixDatagram::bind(state.join("notify")).context("cannot listen for systemd")?;
         let cgroup = cgroup::directory(&name)?;
         fs::create_dir_all(cgroup.join("exec"))
             .with_context(|| format!("cannot make the cgroup {}", cgroup.display()))?;
-        Ok(Place { name, state, cgroup, down, _lock: lock })
+        Ok(Place { name, state, cgroup, down, notify, _lock: lock })
     }
 
     fn start(&self, order: &Order) -> Result<Child> {
@@ -157,7 +160,7 @@ impl Place {
 
     /// Says "ready" when systemd has booted; comes back when the leash ends, someone asks for the end, or systemd is gone.
     fn watch(&self, loose: bool, init: &mut Child) -> Result<()> {
-        let notify = UnixDatagram::bind(self.state.join("notify")).context("cannot listen for systemd")?;
+        let notify = &self.notify;
         let process = Pid::from_raw(init.id().cast_signed()).context("the lab has no PID")?;
         let process = pidfd_open(process, PidfdFlags::empty()).context("cannot watch the lab")?;
         let leash = io::stdin();
