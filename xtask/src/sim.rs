@@ -11,7 +11,7 @@ use clap::Args;
 use crate::steps::{cargo, run};
 
 /// What every test run simulates, from the first seed on: always the same hosts. Other seeds are for the night.
-const CI_STEPS: &str = "1000000";
+const CI_STEPS: &str = "6000000";
 
 #[derive(Args)]
 #[command(disable_help_flag = true)]
