@@ -44,8 +44,8 @@ fn f14_a_recorded_stream_replays_without_a_difference_and_an_edited_one_does_not
 
 /// The exit code and what it says as JSON.
 fn replay(lab: &Stage, lines: &[String]) -> Result<(i32, serde_json::Value)> {
-    lab.write("/root/events.jsonl", &(lines.join("\n") + "\n"))?;
-    let out = lab.command(lab::PROGRAM).args(["replay", "--json", "/root/events.jsonl"]).output()?;
+    lab.write("/run/events.jsonl", &(lines.join("\n") + "\n"))?;
+    let out = lab.command(lab::PROGRAM).args(["replay", "--json", "/run/events.jsonl"]).output()?;
     let told = serde_json::from_slice(&out.stdout).with_context(|| format!("{out:?}"))?;
     Ok((out.status.code().context("it was killed")?, told))
 }

@@ -21,6 +21,7 @@ use super::{
     survival::{self, Ready},
 };
 use crate::{
+    clock,
     config::{self, Loaded},
     engine::{self, Edges, Engine, Recovered, Request, SIGNS, Wires},
     model::Watch,
@@ -39,8 +40,8 @@ const DISK: Duration = Duration::from_secs(10);
 /// The thread that may wait is kept once it is there: on a host without a task to spare there would be no other.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// For so many milliseconds at most the end of a thread is waited for.
-const LET_GO: u32 = 100;
+/// For so long at most the end of a thread is waited for.
+const LET_GO: Duration = Duration::from_millis(100);
 
 /// `watchdog run`.
 #[derive(Debug, clap::Args)]
@@ -320,11 +321,9 @@ fn room_for_a_thread() -> io::Result<()> {
     let id = thread.join().map_err(|_| io::Error::other("it panicked"))?;
     // it takes up the room until the kernel has let go of it, a moment after its end
     let task = format!("/proc/self/task/{}", id.as_raw_nonzero());
-    for _ in 0..LET_GO {
-        if !Path::new(&task).exists() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(1));
+    let until = clock::now() + LET_GO;
+    while Path::new(&task).exists() && clock::now() < until {
+        std::thread::yield_now();
     }
     Ok(())
 }
