@@ -8,7 +8,10 @@
 //! only where they are equal, and find the way to a fault again by going there anew; here two states are one that differ in what
 //! decides nothing, of which each way keeps its own.
 
+mod ear;
+mod edge;
 mod key;
+mod moves;
 mod world;
 
 use std::{
@@ -22,7 +25,10 @@ use watchdog::{
     policy::{self, Gates, Guard, Pulse, StalePidFile},
 };
 
-use self::world::{Move, World, service, well};
+use self::{
+    moves::Move,
+    world::{World, service, well},
+};
 use crate::{
     books::Books,
     host::{Host, SimUnit, StopWay},
