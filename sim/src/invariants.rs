@@ -13,7 +13,8 @@ use watchdog::{
 };
 
 use crate::{
-    books::{Book, Books, decided},
+    book::Book,
+    books::{Books, decided},
     host::{Host, Truth},
 };
 

@@ -7,6 +7,7 @@
 //!
 //! Invariant: nothing here reads a clock, a file or the environment but the program's own command line.
 
+mod book;
 mod books;
 mod dice;
 mod episode;

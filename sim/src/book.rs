@@ -1,0 +1,54 @@
+//! What is known of one service, and of a restart of it that is on its way.
+
+use std::collections::VecDeque;
+
+use watchdog::model::{ActiveState, FileState, Incarnation, LoadState, Mono, OrderId, Verdict};
+
+/// What is known of one service.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Book {
+    /// Since when it is configured.
+    pub(crate) since: Mono,
+    pub(crate) state: Option<(ActiveState, LoadState, FileState)>,
+    /// The run that an order must name.
+    pub(crate) run: Option<Incarnation>,
+    /// An operator's stop is done, and nothing has started the unit since.
+    pub(crate) stop_stands: bool,
+    pub(crate) acting: Option<Acting>,
+    /// Since when it runs without a good answer.
+    pub(crate) warming: Option<Mono>,
+    /// The last run that came up.
+    pub(crate) came_up: Option<Incarnation>,
+    /// By heartbeat: failures since the incident began, and the last verdict.
+    pub(crate) beats: Vec<(u32, Option<Verdict>)>,
+    pub(crate) last_dead: Option<Mono>,
+    /// The unit was seen to end in this incident.
+    pub(crate) ended: bool,
+    pub(crate) paused: Option<Mono>,
+    pub(crate) tries: VecDeque<(Mono, OrderId)>,
+    /// The next try may not come before.
+    pub(crate) not_before: Mono,
+    /// The last looks at what may stand against a plan, and whether it does.
+    pub(crate) looked_at: Mono,
+    pub(crate) held_port: Option<(OrderId, bool)>,
+    pub(crate) broken: Option<(OrderId, bool)>,
+    pub(crate) full_disk: Option<(OrderId, bool)>,
+    /// Someone was told that it waits for what it needs, and is tried once without it.
+    pub(crate) waived: bool,
+    pub(crate) waits_for_need: bool,
+    /// Someone was told that it waits for the host, and is tried once in spite of that.
+    pub(crate) spited: bool,
+    /// It was told that the unit is left as it is.
+    pub(crate) left_alone: bool,
+    pub(crate) own: VecDeque<u32>,
+    pub(crate) over: VecDeque<u32>,
+}
+
+/// A restart or start on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Acting {
+    pub(crate) order: OrderId,
+    pub(crate) at: Mono,
+    pub(crate) job: Option<u32>,
+    pub(crate) living: bool,
+}
