@@ -1,7 +1,7 @@
 //! What others are doing is respected: a package manager at work, a debugger, a frozen unit, a unit that is disabled, reloads.
 
 use anyhow::{Result, ensure};
-use lab::{Event, Stream, mono_us};
+use lab::{Event, SERVICE, Stream, mono_us};
 use rustix::process::Signal;
 
 use crate::stage::{
@@ -139,12 +139,32 @@ fn d8_a_drop_in_counts_for_systemds_words_are_read_and_no_file() -> Result<()> {
         let watchdog = lab.guard(&victim("victim", 7000), &["victim"])?;
         lab.unit("victim.service.d/mqoverride.conf", "[Service]\nSuccessExitStatus=3\n")?;
         let _it_ends = lab.get("http://127.0.0.1:7000/exit/3");
-        let told = watchdog.wait_for("that it is left alone", SOON, |e| {
-            e.is("decision", "victim") && e.0.to_string().contains("leave_alone")
-        })?;
-        ensure!(told.0.to_string().contains("a clean end"), "the drop-in was not read: {}", told.0);
-        not_restarted(&watchdog, "victim")
+        ended_cleanly(&watchdog)
     })
+}
+
+#[test]
+fn d8_a_drop_in_counts_also_for_an_end_that_is_heard_of_before_its_settings_are_read() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "SuccessExitStatus=4")?;
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), "", &["victim"])?;
+        // it hears of both in one go
+        lab.kill_all(Signal::STOP, SERVICE)?;
+        lab.unit("victim.service.d/mqoverride.conf", "[Service]\nSuccessExitStatus=3\n")?;
+        let _it_ends = lab.get("http://127.0.0.1:7000/exit/3");
+        lab.until_state("victim.service", "inactive", SOON)?;
+        lab.kill_all(Signal::CONT, SERVICE)?;
+        ended_cleanly(&watchdog)
+    })
+}
+
+fn ended_cleanly(watchdog: &Stream) -> Result<()> {
+    let decided = watchdog.wait_for("what is to be done", SOON, |e| {
+        let decision = e.data("decision");
+        e.is("decision", "victim") && (decision["leave_alone"].is_object() || decision["act"].is_object())
+    })?;
+    ensure!(decided.0.to_string().contains("a clean end"), "the drop-in was not read: {}", decided.0);
+    not_restarted(watchdog, "victim")
 }
 
 #[test]

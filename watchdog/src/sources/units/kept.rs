@@ -17,6 +17,8 @@ pub(super) struct Kept {
     pub(super) known: bool,
     /// It was asked for everything again, by itself, and has not said it yet.
     pub(super) looked_at: bool,
+    /// systemd has read its files again, and has not said everything since: its settings may be others by now.
+    pub(super) outdated: bool,
     /// The unit's own name, which is another where the configuration has an alias.
     pub(super) own_name: String,
     /// The sockets that start it.
@@ -82,6 +84,7 @@ impl Kept {
             state,
             known: false,
             looked_at: false,
+            outdated: false,
             own_name,
             sockets: BTreeSet::new(),
             exec: Exec::default(),
@@ -137,9 +140,13 @@ impl Kept {
     }
 
     /// Whether this is a moment that is told to nobody: systemd names a new incarnation before the state leaves that of the
-    /// old one; a unit that was absent runs, and has not been read; a unit is down, and may not stay so.
+    /// old one; a unit that was absent runs, and has not been read; a unit is down, and may not stay so; a unit ends, and by
+    /// which settings this is to be judged is not known yet.
     pub(super) fn is_passing(&self, told: Option<&UnitState>) -> bool {
         let state = &self.state;
+        if self.outdated && ends(state.active) {
+            return true;
+        }
         let between = state.job.is_some() && told.is_some_and(|told| told.incarnation != state.incarnation);
         match state.active.is_down() {
             true => between || (self.looked_at && self.may_restart()),
@@ -239,6 +246,16 @@ impl Kept {
         }
         let ours = self.exit.is_some_and(|(_, incarnation)| incarnation == self.state.incarnation);
         self.state.main_ended = cause.filter(|_| ours && self.state.main_pid.is_none());
+    }
+}
+
+fn ends(active: ActiveState) -> bool {
+    match active {
+        ActiveState::Active | ActiveState::Reloading | ActiveState::Activating => false,
+        ActiveState::Deactivating
+        | ActiveState::Maintenance
+        | ActiveState::Inactive
+        | ActiveState::Failed => true,
     }
 }
 

@@ -85,9 +85,12 @@ impl Ledger {
         self.reconcile();
     }
 
-    /// Asks for everything again, when systemd has read its files again.
+    /// Asks for everything again, when systemd has read its files again. It does not say by itself what is new in them.
     pub(super) fn reconcile(&mut self) {
-        self.asks.extend(self.kept.keys().map(|unit| Ask::All(unit.clone(), None)));
+        for (unit, kept) in &mut self.kept {
+            kept.outdated = true;
+            self.asks.push_back(Ask::All(unit.clone(), None));
+        }
     }
 
     /// The connection is gone, and with it the replies to all that was asked; what waits for them waits no longer.
@@ -216,9 +219,12 @@ impl Ledger {
     }
 
     /// systemd would not say anything about a unit. What waits for it waits no longer.
-    pub(super) fn refused(&mut self, unit: &Unit) {
-        if let Some(kept) = self.kept.get_mut(unit) {
-            (kept.known, kept.looked_at) = (true, false);
+    pub(super) fn refused(&mut self, now: Mono, unit: &Unit) {
+        let Some(kept) = self.kept.get_mut(unit) else { return };
+        let was_known = std::mem::replace(&mut kept.known, true);
+        (kept.looked_at, kept.outdated) = (false, false);
+        if was_known {
+            self.tell(now, unit);
         }
     }
 

@@ -198,7 +198,7 @@ impl Task {
             Reply::Malformed(source) => Error::Malformed { about, source: Box::new(source) },
         };
         tracing::warn!(%unit, %error, "cannot read a unit");
-        self.ledger.refused(unit);
+        self.ledger.refused(clock::now(), unit);
         if let Some(waiting) = reader.and_then(|reader| self.readers.remove(&reader)) {
             let _ = waiting.answer.send(Err(error)); // the reader may have gone
         }

@@ -2,9 +2,10 @@
 //!
 //! `watch UNIT…` · `read READER UNIT` · `all UNIT[/READER] SAID…` (a reply) · `part`, `change UNIT SAID…` (a signal's first and last
 //! half) · `+JOB UNIT`, `-JOB UNIT` (JobNew, JobRemoved) · `job JOB KIND` (a reply; `over`) · `wait MS` · `connected`,
-//! `disconnect` · `refused UNIT` · `housed UNIT PATH CGROUP`. SAID: `STATE[/SUB]` `inc=N` `pid=N` `job=N` `code=N` `died=SIGNAL` `at=US` `cgroup=N` `sockets=UNIT`
-//! `id=NAME` `load=WORD` `restart=WORD`.
+//! `disconnect` · `reloaded` · `refused UNIT` · `housed UNIT PATH CGROUP`. SAID: `STATE[/SUB]` `inc=N` `pid=N` `job=N`
+//! `code=N` `died=SIGNAL` `at=US` `cgroup=N` `sockets=UNIT` `id=NAME` `load=WORD` `restart=WORD` `success=CODE`.
 
+mod reload;
 mod scripts;
 
 use std::{fmt::Write as _, time::Duration};
@@ -53,7 +54,8 @@ fn obey(ledger: &mut Ledger, now: &mut Mono, words: &[&str]) {
         ["connected"] => ledger.connected(),
         ["disconnect"] => ledger.disconnect(),
         ["housed", name, path, cgroup] => ledger.housed(*now, &unit(name), path, CgroupId(number(cgroup))),
-        ["refused", name] => ledger.refused(&unit(name)),
+        ["refused", name] => ledger.refused(*now, &unit(name)),
+        ["reloaded"] => ledger.reconcile(),
         [job, name] if job.starts_with('+') => ledger.job_new(*now, number(&job[1..]), name),
         [job, name] if job.starts_with('-') => {
             ledger.job_removed(*now, number(&job[1..]), name, JobResult::Done);
@@ -99,6 +101,7 @@ fn heard(words: &[&str]) -> Said {
             "sockets" => said.triggered_by = Some(vec![value.to_owned(), "a.timer".to_owned()]),
             "id" => said.id = Some(value.to_owned()),
             "restart" => said.restart = Some(serde_json::from_str(&format!("{value:?}")).expect("a word")),
+            "success" => said.success = Some(Ends { codes: vec![number(value)], signals: Vec::new() }),
             "load" => said.load = Some(serde_json::from_str(&format!("{value:?}")).expect("a load state")),
             _ => panic!("no such key: {key}"),
         }
@@ -125,6 +128,7 @@ fn state_shown(state: &UnitState) -> String {
         ("pid", state.main_pid.map(|it| it.to_string())),
         ("cgroup", state.cgroup.map(|it| it.0.to_string())),
         ("ended", state.main_ended.map(|it| format!("{it:?}"))),
+        ("success", state.success.codes.first().map(ToString::to_string)),
         ("job", state.job.map(|it| format!("{} {:?}", it.id, it.kind))),
     ] {
         let _ = value.map(|value| write!(text, " {key} {value}"));
