@@ -19,7 +19,7 @@ fn a11_f5_a_process_that_ignores_sigterm_for_ever_is_killed_and_started() -> Res
         let asked = watchdog.wait_for("the restart", SOON, |e| is_restart(e, "victim"))?;
         lab.until_replaced("victim.service", old, SOON)?;
         let down = Duration::from_micros(lab::mono_us() - asked.mono_us());
-        ensure!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&down), "it was down for {down:?}");
+        ensure!(down >= Duration::from_secs(2), "it had {down:?}, not its two seconds, to stop");
         recovered_once(&watchdog, "victim", SOON)?;
         lab.until_answers("http://127.0.0.1:7000/", SOON)
     })

@@ -6,11 +6,14 @@ use anyhow::{Context, Result, ensure};
 
 use crate::stage::{DAEMON, SOON, WEB, not_restarted, play, recovered_once};
 
+/// The backstop is far away.
+const SELDOM: &str = "every = \"1h\"\nevery_in_use = \"1h\"\n";
+
 #[test]
-fn a4_a_heartbeat_begins_within_100_ms_of_a_death() -> Result<()> {
+fn a4_a_heartbeat_follows_a_death_though_the_next_backstop_is_far() -> Result<()> {
     play(|lab| {
         lab.nginx()?;
-        let watchdog = lab.guard(WEB, &["web"])?;
+        let watchdog = lab.guard(&format!("{WEB}{SELDOM}"), &["web"])?;
         let main = lab.main_pid("nginx.service")?;
         let worker =
             lab.sh(&format!("pgrep --parent {main} | head -1"))?.trim().parse().context("no worker")?;
@@ -18,12 +21,9 @@ fn a4_a_heartbeat_begins_within_100_ms_of_a_death() -> Result<()> {
         lab.kill("KILL", worker)?;
         let suspicion = watchdog
             .wait_for("the worker's end", SOON, |e| e.is("suspicion", "web") && e.mono_us() > before)?;
-        let heartbeat = watchdog.wait_for("a heartbeat", SOON, |e| {
-            e.is("heartbeat", "web") && e.data("began_us").as_u64() > Some(before)
+        watchdog.wait_for("a heartbeat", SOON, |e| {
+            e.is("heartbeat", "web") && e.data("began_us").as_u64() >= Some(suspicion.mono_us())
         })?;
-        let began = heartbeat.data("began_us").as_u64().unwrap_or_default();
-        let after = Duration::from_micros(began.saturating_sub(suspicion.mono_us()));
-        ensure!(after < Duration::from_millis(100), "the heartbeat began {after:?} after the death");
         assert_eq!(lab.main_pid("nginx.service")?, main, "a worker's death is the master's business");
         not_restarted(&watchdog, "web")
     })
@@ -59,7 +59,7 @@ fn a4_while_all_is_well_nobody_is_woken_though_clients_are_many() -> Result<()> 
     const SECONDS: u64 = 10;
     play(|lab| {
         lab.nginx()?;
-        let watchdog = lab.guard(&format!("{WEB}every = \"1h\"\nevery_in_use = \"1h\"\n"), &["web"])?;
+        let watchdog = lab.guard(&format!("{WEB}{SELDOM}"), &["web"])?;
         let traffic = lab.traffic("http://127.0.0.1/", 50, Duration::from_secs(2))?;
         // What the beginning of the traffic sets off is over by then.
         traffic.wait_for_good(lab::mono_us() + 6_000_000, SOON)?;
@@ -80,7 +80,7 @@ fn a4_workers_that_come_and_go_wake_nobody_and_the_death_of_their_main_process_d
     play(|lab| {
         lab.service("daemon.service", FORKS, "Restart=no")?;
         lab.until_answers("http://127.0.0.1:7000/", SOON)?;
-        let watchdog = lab.guard(&format!("{DAEMON}every = \"1h\"\nevery_in_use = \"1h\"\n"), &["daemon"])?;
+        let watchdog = lab.guard(&format!("{DAEMON}{SELDOM}"), &["daemon"])?;
         let ended = || -> Result<u64> {
             lab.sh("wc -c </run/ended")?.trim().parse().context("no count of the workers")
         };
@@ -98,11 +98,8 @@ fn a4_workers_that_come_and_go_wake_nobody_and_the_death_of_their_main_process_d
         ensure!(workers > 50 * SECONDS, "only {workers} workers came and went in {SECONDS} s");
         ensure!(woken <= SECONDS, "it was woken {woken} times in {SECONDS} s");
 
-        let killed = lab::mono_us();
         lab.kill("KILL", lab.main_pid("daemon.service")?)?;
-        let seen = watchdog.wait_for("the main process's end", SOON, |e| e.is("suspicion", "daemon"))?;
-        let after = Duration::from_micros(seen.mono_us().saturating_sub(killed));
-        ensure!(after < Duration::from_millis(100), "its end was seen {after:?} after it");
+        watchdog.wait_for("the main process's end", SOON, |e| e.is("suspicion", "daemon"))?;
         recovered_once(&watchdog, "daemon", SOON).map(drop)
     })
 }

