@@ -1,8 +1,9 @@
 //! Who else has a hand in it: a package manager that holds its lock, a frozen cgroup, a debugger.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{fs, io, os::fd::AsRawFd, path::Path};
 
-use procfs::{Lock, LockKind, LockType, process::Process};
+use procfs::process::Process;
+use rustix::fs::{Mode, OFlags};
 
 use super::{own, pressure::directory};
 use crate::model::{Others, SystemState, UnitState};
@@ -27,41 +28,42 @@ pub fn others(unit: &UnitState) -> Others {
     }
 }
 
-/// The kernel lists locks of processes that it can name here: those of other containers are theirs.
+/// The kernel names the processes that it can name here: those of other containers are theirs.
 fn package() -> Option<String> {
-    let files: Vec<(&str, fs::Metadata)> =
-        LOCKS.iter().filter_map(|path| Some((*path, fs::metadata(path).ok()?))).collect();
-    if files.is_empty() {
-        return None;
-    }
-    let locks = procfs::locks().ok()?;
-    files.iter().find_map(|(path, file)| {
-        let is_held =
-            |lock: &&Lock| changes(lock) && lock.inode == file.ino() && is_of(lock, file, Path::new(path));
-        let pid = locks.iter().filter(is_held).find_map(|lock| lock.pid.filter(|pid| is_of_root(*pid)))?;
+    LOCKS.iter().find_map(|path| {
+        let pid = writer(Path::new(path)).ok().flatten().filter(|pid| is_of_root(*pid))?;
         Some(format!("process {pid} ({}) holds {path}", comm(pid)))
     })
 }
 
-/// As a package manager locks. Whoever may read a file may hold it with flock, and a reader of the data base locks it too, for
-/// reading.
-fn changes(lock: &Lock) -> bool {
-    matches!((&lock.lock_type, &lock.kind), (LockType::Posix, LockKind::Write))
+/// The process that has locked this file to write, as package managers lock (`F_SETLK`): whoever may read a file may hold it with
+/// flock, and a reader of the data base locks it too, for reading. /proc/locks tells the same, but to read it the kernel waits
+/// until all CPUs have been idle once, which takes ten milliseconds.
+fn writer(path: &Path) -> io::Result<Option<i32>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    let mut found = whole(libc::F_RDLCK);
+    #[allow(
+        unsafe_code,
+        reason = "rustix cannot take the -1 that stands for a lock of no process in particular"
+    )]
+    // SAFETY: the descriptor is open, and `found` is a `flock` that outlives the call, which is all that F_GETLK reads and writes.
+    let told = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut found) };
+    if told == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((found.l_type == libc::F_WRLCK as libc::c_short).then_some(found.l_pid))
+}
+
+/// A lock on all of a file.
+fn whole(kind: libc::c_int) -> libc::flock {
+    let (l_type, l_whence) = (kind as libc::c_short, libc::SEEK_SET as libc::c_short);
+    libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 }
 }
 
 /// By its credentials: the owner of its directory in /proc is root also where it hides its memory.
 fn is_of_root(pid: i32) -> bool {
     Process::new(pid).and_then(|process| process.status()).is_ok_and(|status| status.euid == 0)
-}
-
-/// On overlayfs and btrfs the device of a file is not the one that its locks are listed under; then it must be open.
-fn is_of(lock: &Lock, file: &fs::Metadata, path: &Path) -> bool {
-    let device = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
-    let opened = |pid: i32| {
-        let files = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        files.filter_map(|it| fs::read_link(it.path()).ok()).any(|it| it == path)
-    };
-    (lock.devmaj, lock.devmin) == device || lock.pid.is_some_and(opened)
 }
 
 /// Frozen by whomever: systemd, a container engine, or by hand.
@@ -108,21 +110,26 @@ mod tests {
 
     #[test]
     fn f10_only_a_lock_to_write_that_is_taken_as_package_managers_do_counts() {
-        let lock = |lock_type, kind| Lock {
-            lock_type,
-            mode: procfs::LockMode::Advisory,
-            kind,
-            pid: Some(1),
-            devmaj: 8,
-            devmin: 1,
-            inode: 7,
-            offset_first: 0,
-            offset_last: None,
-        };
-        assert!(changes(&lock(LockType::Posix, LockKind::Write)));
-        assert!(!changes(&lock(LockType::FLock, LockKind::Write))); // anybody's
-        assert!(!changes(&lock(LockType::Posix, LockKind::Read)));
-        assert!(!changes(&lock(LockType::ODF, LockKind::Write))); // of nobody by name
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("lock");
+        assert!(writer(&path).is_err());
+        let file = fs::File::options().read(true).write(true).create_new(true).open(&path).expect("a file");
+        assert_eq!(writer(&path).expect("told"), None);
+        file.lock().expect("flock"); // anybody's
+        assert_eq!(writer(&path).expect("told"), None);
+        assert_eq!(locked(&file, libc::F_RDLCK, &path), None);
+        assert_eq!(locked(&file, libc::F_WRLCK, &path), Some(-1)); // of no process in particular
+        assert!(!is_of_root(-1));
+    }
+
+    /// What is told of a file while we hold such a lock, which counts for ourselves too: it belongs to the open file.
+    fn locked(file: &fs::File, kind: i32, path: &Path) -> Option<i32> {
+        let lock = whole(kind);
+        #[allow(unsafe_code, reason = "no library of ours takes such locks")]
+        // SAFETY: the descriptor is open, and `lock` outlives the call, which only reads it.
+        let taken = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+        assert_eq!(taken, 0);
+        writer(path).expect("told")
     }
 
     #[test]
