@@ -18,6 +18,8 @@ pub struct Queued {
 pub(super) const FAIL: &str = "fail";
 const REPLACE: &str = "replace";
 
+const SYSTEM_STATE: (&str, &str) = (MANAGER, "SystemState");
+
 const NOT_LOADED: &str = "org.freedesktop.systemd1.NoSuchUnit";
 
 impl Connection {
@@ -100,14 +102,8 @@ impl Connection {
     /// All errors of a call.
     pub async fn system_state(&self) -> Result<SystemState, Error> {
         let about = "the state of the system";
-        let reply = self.object(MANAGER_PATH, PROPERTIES, "Get", &(MANAGER, "SystemState"), about).await?;
-        let body = reply.body();
-        let state: zbus::Variant<'_> = body.deserialize().map_err(|source| malformed(about, source))?;
-        Ok(match state.downcast_ref::<&str>() {
-            Ok("initializing" | "starting") => SystemState::Booting,
-            Ok("stopping") => SystemState::Stopping,
-            Ok(_) | Err(_) => SystemState::Running,
-        })
+        let reply = self.object(MANAGER_PATH, PROPERTIES, "Get", &SYSTEM_STATE, about).await?;
+        signal::system_state(&reply).map_err(|source| malformed(about, source))
     }
 
     /// What a job does.
@@ -136,6 +132,14 @@ impl Connection {
     pub async fn ask_job(&self, job: u32) -> Result<u32, Error> {
         let body = (signal::JOB, "JobType");
         self.send(&signal::job_path(job), PROPERTIES, "Get", &body, &format!("job {job}")).await
+    }
+
+    /// Sends [`Connection::system_state`]'s call; its reply is met among the messages, by this serial.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub async fn ask_system_state(&self) -> Result<u32, Error> {
+        self.send(MANAGER_PATH, PROPERTIES, "Get", &SYSTEM_STATE, "the state of the system").await
     }
 
     async fn properties(&self, path: &str, about: &str) -> Result<zbus::Message, Error> {

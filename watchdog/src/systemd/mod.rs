@@ -24,5 +24,5 @@ pub use error::Error;
 pub use link::{Link, Publisher, link};
 pub use names::{path_of, unit_of};
 pub use said::{Said, cause};
-pub use signal::{Reply, Signal, job_kind};
+pub use signal::{Reply, Signal, job_kind, system_state};
 pub use transient::{Ran, run_transient};

@@ -1,7 +1,7 @@
 use zbus::{Message, OwnedObjectPath, Variant, message::Type};
 
 use super::{Connection, Said, connection::MANAGER, connection::PROPERTIES};
-use crate::model::{JobKind, JobResult};
+use crate::model::{JobKind, JobResult, SystemState};
 
 pub(super) const JOB: &str = "org.freedesktop.systemd1.Job";
 pub(super) const UNIT: &str = "org.freedesktop.systemd1.Unit";
@@ -33,6 +33,8 @@ pub enum Signal {
         /// How it ended.
         result: JobResult,
     },
+    /// The boot is over: all its jobs have ended.
+    Booted,
     /// systemd has read all units again.
     Reloaded,
     /// Units were enabled, disabled or masked.
@@ -78,6 +80,7 @@ impl Signal {
                 let begins: bool = body.deserialize().ok()?;
                 (!begins).then_some(Signal::Reloaded)
             }
+            (MANAGER, "StartupFinished") => Some(Signal::Booted),
             (MANAGER, "UnitFilesChanged") => Some(Signal::FilesChanged),
             _ => None,
         }
@@ -142,6 +145,21 @@ pub fn job_kind(message: &Message) -> Option<JobKind> {
         "reload" | "reload-or-start" | "try-reload" | "nop" => Some(JobKind::Reload),
         _ => None,
     }
+}
+
+/// The reply to [`Connection::ask_system_state`].
+///
+/// # Errors
+/// It is an error, or makes no sense.
+pub fn system_state(reply: &Message) -> zbus::Result<SystemState> {
+    let body = reply.body();
+    let state: Variant<'_> = body.deserialize()?;
+    let Variant::Str(state) = state else { return Err(zbus::Error::InvalidReply) };
+    Ok(match state.as_str() {
+        "initializing" | "starting" => SystemState::Booting,
+        "stopping" => SystemState::Stopping,
+        _ => SystemState::Running,
+    })
 }
 
 fn job_result(result: &str) -> JobResult {

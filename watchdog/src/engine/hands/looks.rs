@@ -127,7 +127,7 @@ async fn holders(unit: Option<UnitState>, sockets: Arc<Mutex<SockDiag>>, sought:
 async fn others(unit: Option<UnitState>, link: Link) -> Known {
     let Some(unit) = unit else { return Known::Nothing { why: "the unit is not known yet".into() } };
     let found = tokio::task::spawn_blocking(move || look::others(&unit));
-    let system = timeout(SYSTEM, async { link.connection("its state").await?.system_state().await });
+    let system = timeout(SYSTEM, link.system_state());
     match tokio::join!(found, system) {
         (Ok(others), Ok(Ok(system))) => Known::Others(Box::new(Others { system, ..others })),
         (Ok(others), Ok(Err(_)) | Err(_)) => Known::Others(Box::new(others)),

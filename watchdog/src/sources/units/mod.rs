@@ -8,6 +8,7 @@
 
 mod kept;
 mod ledger;
+mod system;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,10 @@ use tokio::{
 };
 use zbus::Message;
 
-use super::ledger::{Ask, Ledger, Out, Reader};
+use super::{
+    ledger::{Ask, Ledger, Out, Reader},
+    system::System,
+};
 use crate::{
     clock,
     model::{CgroupId, Loss, Saw, Sign, Source, Unit, UnitState},
@@ -30,6 +33,7 @@ pub(super) enum Request {
 pub(super) struct Task {
     sockets: Sockets,
     ledger: Ledger,
+    system: System,
     signs: mpsc::Sender<Sign>,
     inbox: mpsc::Receiver<Request>,
     publisher: Publisher,
@@ -64,6 +68,7 @@ impl Task {
         Task {
             sockets,
             ledger,
+            system: System::default(),
             signs,
             inbox,
             publisher,
@@ -123,6 +128,7 @@ impl Task {
         self.last_way = Some(connection.way());
         self.silent = false;
         self.ledger.connected();
+        self.system.connected();
         self.readers.iter().for_each(|(reader, waiting)| self.ledger.read(&waiting.unit, *reader));
         self.publisher.publish(Some(connection.clone()));
         let ended = loop {
@@ -165,7 +171,10 @@ impl Task {
     /// Takes one message; gives back what it was where that ends the connection.
     fn hear(&mut self, connection: &Connection, message: &Message) -> Option<Signal> {
         let now = clock::now();
-        match Signal::of(connection, message)? {
+        let signal = Signal::of(connection, message)?;
+        self.system.heard(&signal);
+        self.publisher.runs(self.system.runs());
+        match signal {
             Signal::Changed { path, complete } => {
                 if self.ledger.matters(&path)
                     && let Some(said) = Signal::said(message)
@@ -175,8 +184,12 @@ impl Task {
             }
             Signal::JobNew { id, unit } => self.ledger.job_new(now, id, &unit),
             Signal::JobRemoved { id, unit, result } => self.ledger.job_removed(now, id, &unit, result),
+            Signal::Booted => {}
             Signal::Reloaded | Signal::FilesChanged => self.ledger.reconcile(),
             Signal::Restarted => return Some(Signal::Restarted),
+            Signal::Reply(serial) if self.system.answered(serial, || systemd::system_state(message).ok()) => {
+                self.publisher.runs(self.system.runs());
+            }
             Signal::Reply(serial) => match self.asked.remove(&serial) {
                 Some(Ask::All(unit, reader)) => self.replied(&unit, reader, message),
                 Some(Ask::Home { .. }) => {} // asked for as everything
@@ -206,6 +219,9 @@ impl Task {
 
     /// Sends what the ledger wants to know.
     async fn ask(&mut self, connection: &Connection) -> Result<(), Error> {
+        if self.system.wants() {
+            self.system.asked(connection.ask_system_state().await?);
+        }
         while let Some(ask) = self.ledger.next_ask() {
             let serial = match &ask {
                 Ask::All(unit, _) => connection.ask_all(unit).await?,
