@@ -17,7 +17,8 @@ pub(super) struct Kept {
     pub(super) known: bool,
     /// It was asked for everything again, by itself, and has not said it yet.
     pub(super) looked_at: bool,
-    /// systemd has read its files again, and has not said everything since: its settings may be others by now.
+    /// systemd has read its files again, and has not said everything since: its settings may be others by now. Whatever it
+    /// says after its word of that is new.
     pub(super) outdated: bool,
     /// The unit's own name, which is another where the configuration has an alias.
     pub(super) own_name: String,
