@@ -109,7 +109,7 @@ pub(super) struct Keeper {
     refused: bool,
     /// Our start was done, says systemd, and left the unit down.
     came_to_nothing: bool,
-    /// When this run came up; `None` where it was up when it was first seen.
+    /// When this run was seen to begin, or else to have come up; `None` where that was missed.
     began: Option<Mono>,
     crash_loop: Loop,
     /// What was told last of its PID file.

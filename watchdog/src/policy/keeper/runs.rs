@@ -28,6 +28,7 @@ impl Keeper {
         by_systemd: bool,
     ) {
         self.incarnation = incarnation;
+        self.began = Some(desk.now); // it may be over before our own job is known to be
         self.tries.started(desk.now);
         self.exit = None;
         if self.is_acting() {
@@ -58,6 +59,7 @@ impl Keeper {
     /// Another hand started it, and it ended or is ending before anyone heard of that: its end is judged like any other.
     pub(super) fn missed_run(&mut self, desk: &mut Desk<'_>, incarnation: Option<super::Incarnation>) {
         self.incarnation = incarnation;
+        self.began = (!self.gap).then_some(desk.now);
         if self.is_acting() {
             return;
         }

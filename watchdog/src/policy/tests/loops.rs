@@ -198,3 +198,35 @@ fn a_restart_that_systemd_counts_before_the_new_run_has_a_name_is_its_own() {
     let by = |whose: &str| log.matches(&format!("started again by {whose}")).count();
     assert_eq!((by("its own Restart="), by("another hand")), (1, 1), "{log}");
 }
+
+/// Quick ones: systemd's words of the whole run come before its reply to the request.
+#[test]
+fn c16_runs_that_are_over_before_the_request_is_answered_are_as_short_as_others() {
+    let log = log_of(
+        |_| {},
+        "0 unit active
+         100000 unit failed result=exit-code main=1
+         100000 nobody holds
+         100001 job 1 new
+         100002 unit active run=2
+         100002 job 1 done active
+         100003 unit failed run=2 result=exit-code main=1
+         100004 queued 1
+         100005 read failed run=2 result=exit-code main=1
+         103000 nobody holds
+         103001 job 2 new
+         103002 unit active run=3
+         103002 job 2 done active
+         103003 unit failed run=3 result=exit-code main=1
+         103004 queued 2
+         103005 read failed run=3 result=exit-code main=1
+         109000 nobody holds
+         109001 job 3 new
+         109002 unit active run=4
+         109002 job 3 done active
+         109003 unit failed run=4 result=exit-code main=1
+         109004 queued 3
+         109005 read failed run=4 result=exit-code main=1",
+    );
+    assert!(log.contains("crash loop: 3 runs in a row"), "{log}");
+}
