@@ -10,7 +10,7 @@ use crate::stage::{Stage, play};
 /// One and a half jiffies of the slowest usual clock (100 Hz).
 const EXACT: Duration = Duration::from_millis(15);
 /// How late a timer of the kernel may fire on a machine that others use too; on an idle one it is a tenth of a millisecond.
-const BUSY: Duration = Duration::from_millis(250);
+const BUSY: Duration = Duration::from_secs(1);
 
 async fn stall(stage: &mut Stage) -> Result<(u64, Stall)> {
     let sign = stage.find(|saw| matches!(saw, Saw::AcceptStall(_))).await?;
@@ -26,7 +26,9 @@ fn check(accept_ms: u64) -> Result<()> {
         server.act("listen 8080")?;
         let connected = client.act("connect 8080")?.at;
         let (at, stall) = stall(stage).await?;
-        let (after, waited) = (Duration::from_millis(accept_ms), Duration::from_nanos(at - connected));
+        // the puppet takes the time when it was done, and may have been kept from that
+        let waited = Duration::from_nanos(at.saturating_sub(connected));
+        let after = Duration::from_millis(accept_ms);
         println!("accept_after {after:?}: told after {waited:?}, age {:?}", stall.age);
         assert_eq!((stall.port, stall.waiting), (Port(8080), 1));
         assert!(stall.age >= after && stall.age <= after + BUSY, "age {:?}", stall.age);
@@ -80,16 +82,16 @@ fn a_stall_is_told_once_however_long_it_lasts() -> Result<()> {
 #[test]
 fn a_queue_that_is_drained_never_stalls() -> Result<()> {
     play(async |stage| {
-        stage.watch_port(8080, 50, 60_000)?;
+        stage.watch_port(8080, 500, 60_000)?;
         let (mut server, mut client) = (stage.stranger()?, stage.stranger()?);
         server.act("listen 8080")?;
         server.act("drain")?;
-        let end = tokio::time::Instant::now() + Duration::from_millis(600);
+        let end = tokio::time::Instant::now() + Duration::from_millis(1_500);
         while tokio::time::Instant::now() < end {
             let which = client.act("connect 8080")?.number;
             client.act(&format!("close {which}"))?;
         }
-        let seen = stage.all_within(Duration::from_millis(200)).await?;
+        let seen = stage.all_within(Duration::from_millis(600)).await?;
         assert_eq!(seen, [Saw::ListenerUp(Port(8080)), Saw::InUse(Port(8080))]);
         Ok(())
     })

@@ -11,7 +11,7 @@ const AFTER: Duration = Duration::from_millis(400);
 /// One and a half jiffies of the slowest usual clock (100 Hz).
 const EXACT: Duration = Duration::from_millis(15);
 /// How late a timer of the kernel may fire on a machine that others use too; on an idle one it is a tenth of a millisecond.
-const BUSY: Duration = Duration::from_millis(250);
+const BUSY: Duration = Duration::from_secs(1);
 
 /// A server and a client with one connection between them, accepted.
 async fn pair(stage: &mut Stage) -> Result<(Puppet, Puppet)> {
@@ -34,7 +34,8 @@ fn fires(
         let asked = act(stage, &mut server, &mut client).await?;
         let sign = stage.next().await?;
         let Saw::AnswerStall(stall) = sign.saw else { panic!("{:?}", sign.saw) };
-        let waited = Duration::from_nanos(sign.at.0 - asked);
+        // the puppet takes the time when it was done, and may have been kept from that
+        let waited = Duration::from_nanos(sign.at.0.saturating_sub(asked));
         println!(
             "answer_after {AFTER:?}: told after {waited:?}, age {:?}, waiting {}",
             stall.age, stall.waiting
@@ -132,10 +133,10 @@ fn an_answered_connection_kept_alive_is_no_stall() -> Result<()> {
 #[test]
 fn slow_answers_are_no_stall() -> Result<()> {
     stays_silent(async |stage, server, client| {
-        for _ in 0..3 {
+        for _ in 0..6 {
             client.act("send 0 100")?;
             server.act("read 0")?;
-            ticks(stage, 250).await?;
+            ticks(stage, 100).await?;
             server.act("send 0 50")?;
         }
         Ok(())

@@ -11,6 +11,9 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// Keys of a heartbeat that is asked each second: what nothing in the kernel shows is found soon.
 pub const QUICK: &str = "every = \"1s\"\nevery_in_use = \"1s\"\n";
 
+/// Keys of a heartbeat whose backstop is far away: only an event can lead to it in time.
+pub const SELDOM: &str = "every = \"1h\"\nevery_in_use = \"1h\"\n";
+
 /// nginx's part of a configuration; more keys of its heartbeat may follow, and more tables.
 pub const WEB: &str = "[service.web]
 unit = \"nginx.service\"
@@ -74,7 +77,8 @@ pub fn recovered(watchdog: &Stream, service: &str, count: usize, limit: Duration
     })
 }
 
-/// Waits until the service has recovered; it must be its only incident, at the cost of one restart.
+/// Waits until the service has recovered; its incident must be the only one from then on, at the cost of one restart. Before it,
+/// a busy machine may have made a server look stalled that answered well.
 pub fn recovered_once(watchdog: &Stream, service: &str, limit: Duration) -> Result<Event> {
     let recovered = recovered(watchdog, service, 1, limit)?;
     let restarts = restarts(watchdog, service);
@@ -83,6 +87,7 @@ pub fn recovered_once(watchdog: &Stream, service: &str, limit: Duration) -> Resu
         .events()
         .iter()
         .filter(|event| event.service() == service && event.data("incident").is_string())
+        .skip_while(|event| event.data("incident") != recovered.data("incident"))
         .map(|event| event.data("incident").to_string())
         .collect();
     ensure!(incidents.len() == 1, "{incidents:?} are more incidents of {service} than one");

@@ -32,14 +32,16 @@ timeout = \"1s\"
 #[test]
 fn a14_f12_while_what_it_needs_is_dead_a_service_is_held_and_then_asked_again() -> Result<()> {
     play(|lab| {
-        // it takes so long to come back that its dependant fails meanwhile
-        let configuration = stand(lab, "ExecStartPre=/bin/sleep 3")?;
+        // it does not come back before its dependant has failed
+        let configuration = stand(lab, "ExecStartPre=/usr/bin/flock /run/word true")?;
+        lab.hold_word()?;
         let watchdog = lab.guard(&configuration, &["db", "web"])?;
         let (web, db) = (lab.main_pid("nginx.service")?, lab.main_pid("db.service")?);
         lab.kill_main(Signal::KILL, "db.service")?;
         watchdog.wait_for("a hold for the dependency", SOON, |event| {
             event.is("decision", "web") && event.data("decision")["hold"]["hold"]["dependency"]["on"] == "db"
         })?;
+        lab.exec(&["systemctl", "stop", "word.service"])?;
         lab.until_replaced("db.service", db, SOON)?;
         let first = recovered_once(&watchdog, "db", SOON)?.mono_us();
         let then = recovered(&watchdog, "web", 1, SOON)?.mono_us();

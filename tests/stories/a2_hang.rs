@@ -6,13 +6,11 @@ use anyhow::Result;
 use lab::Stream;
 use rustix::process::Signal;
 
-use crate::stage::{SOON, Stage, play, recovered_once, victim};
+use crate::stage::{SELDOM, SOON, Stage, play, recovered_once, victim};
 
 const URL: &str = "http://127.0.0.1:7000/";
 /// Clients that are many and patient enough to wait for a while.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Only the kernel can tell in time.
-const SELDOM: &str = "every = \"1h\"\nevery_in_use = \"1h\"\n";
 const OFTEN: &str = "every = \"2s\"\nevery_in_use = \"2s\"\n";
 
 #[test]

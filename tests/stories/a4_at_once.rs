@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::stage::{DAEMON, SOON, WEB, not_restarted, play, recovered_once};
-
-/// The backstop is far away.
-const SELDOM: &str = "every = \"1h\"\nevery_in_use = \"1h\"\n";
+use crate::stage::{DAEMON, SELDOM, SOON, WEB, not_restarted, play, recovered_once};
 
 #[test]
 fn a4_a_heartbeat_follows_a_death_though_the_next_backstop_is_far() -> Result<()> {

@@ -6,9 +6,11 @@ use rustix::process::Signal;
 use crate::stage::{QUICK, SOON, is_restart, play, recovered_once, victim};
 
 #[test]
-fn a8_a_unit_that_takes_20_s_to_stop_delays_no_other() -> Result<()> {
+fn a8_a_unit_that_takes_long_to_stop_delays_no_other() -> Result<()> {
     play(|lab| {
-        lab.victim("slow", 7000, "ExecStopPost=/bin/sleep 20")?;
+        // it stops for as long as it is not given the word
+        lab.victim("slow", 7000, "ExecStopPost=/usr/bin/flock /run/word true")?;
+        lab.hold_word()?;
         lab.victim("quick", 7001, "")?;
         let configuration = victim("slow", 7000) + QUICK + "timeout = \"1s\"\n" + &victim("quick", 7001);
         let watchdog = lab.guard(&configuration, &["slow", "quick"])?;

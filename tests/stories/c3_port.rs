@@ -1,19 +1,17 @@
 //! A process that lives without its port is no service.
 
-use std::time::Duration;
-
 use anyhow::Result;
 
-use crate::stage::{DAEMON, SOON, play, recovered_once};
+use crate::stage::{DAEMON, SELDOM, SOON, play, recovered_once};
 
 #[test]
 fn c3_a_daemon_that_lives_without_its_port_is_restarted() -> Result<()> {
     play(|lab| {
         lab.victim("daemon", 7000, "")?;
-        let watchdog = lab.guard(DAEMON, &["daemon"])?;
+        let watchdog = lab.guard(&format!("{DAEMON}{SELDOM}"), &["daemon"])?;
         let old = lab.main_pid("daemon.service")?;
         lab.get("http://127.0.0.1:7000/close")?;
-        lab.until_replaced("daemon.service", old, Duration::from_secs(3))?;
+        lab.until_replaced("daemon.service", old, SOON)?;
         recovered_once(&watchdog, "daemon", SOON)?;
         lab.until_answers("http://127.0.0.1:7000/", SOON)
     })

@@ -13,6 +13,9 @@ fn d1_apache_that_aborts_during_a_reload_is_back_at_once() -> Result<()> {
     play(|lab| {
         lab.apache_with_php(Backend::Unix, 80)?;
         lab.until_answers("http://127.0.0.1/plain.html", SOON)?;
+        // the reload goes on until it is given the word
+        lab.hold_word()?;
+        lab.drop_in("apache2.service", "[Service]\nExecReload=/usr/bin/flock /run/word true\n")?;
         let configuration = "[service.apache]
 unit = \"apache2.service\"
 [service.apache.heartbeat]
@@ -25,6 +28,7 @@ url = \"http://127.0.0.1/plain.html\"
         let mut reload = reload.spawn().context("cannot reload")?;
         lab.until_state("apache2.service", "reloading", SOON)?;
         lab.kill_main(Signal::ABORT, "apache2.service")?;
+        lab.exec(&["systemctl", "stop", "word.service"])?;
         lab.until_replaced("apache2.service", old, SOON)?;
         lab.until_answers("http://127.0.0.1/plain.html", SOON)?;
         let recovered = recovered_once(&watchdog, "apache", SOON)?;

@@ -1,6 +1,6 @@
 //! A daemon that refuses to start while the PID in its file lives, and the ways out of that without a human.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use lab::{Backend, Lab};
 use rustix::process::Signal;
 
@@ -30,18 +30,6 @@ fn start(lab: &Lab) -> Result<()> {
     lab.until_answers("http://127.0.0.1:7000/", SOON)
 }
 
-/// A process that has nothing to do with the service gets this PID, which must be free.
-fn stranger(lab: &Lab, pid: u32) -> Result<()> {
-    lab.until(SOON, || {
-        let last = pid - 1;
-        let command =
-            format!("echo {last} > /proc/sys/kernel/ns_last_pid; sleep 1000 >/dev/null 2>&1 & echo $!");
-        let started: u32 = lab.sh(&command)?.trim().parse().context("no PID")?;
-        ensure!(started == pid, "another got {pid}: the stranger is {started}");
-        Ok(())
-    })
-}
-
 #[test]
 fn e3_e5_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> Result<()> {
     play(|lab| {
@@ -51,7 +39,7 @@ fn e3_e5_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> R
         lab.kill("STOP", own)?;
         lab.kill_main(Signal::KILL, "daemon.service")?;
         lab.until_state("daemon.service", "failed", SOON)?;
-        stranger(lab, dead)?;
+        lab.stranger(dead)?;
         lab.kill("CONT", own)?;
 
         let recovered = recovered(&watchdog, "daemon", 1, SOON)?;
@@ -75,7 +63,7 @@ fn e4_e9_a_daemon_that_failed_before_watchdog_came_is_started_past_its_old_file(
         let dead = lab.main_pid("daemon.service")?;
         lab.kill_main(Signal::KILL, "daemon.service")?;
         lab.until_state("daemon.service", "failed", SOON)?;
-        stranger(lab, dead)?;
+        lab.stranger(dead)?;
         // as at a boot: the first start is systemd's, and fails
         lab.sh("systemctl start daemon.service; true")?;
         lab.until_state("daemon.service", "failed", SOON)?;
@@ -92,7 +80,7 @@ fn e1_by_default_the_stale_file_is_named_and_kept() -> Result<()> {
         let dead = lab.main_pid("daemon.service")?;
         lab.kill_main(Signal::KILL, "daemon.service")?;
         lab.until_state("daemon.service", "failed", SOON)?;
-        stranger(lab, dead)?;
+        lab.stranger(dead)?;
         let watchdog = lab.guard(&daemon(""), &[])?;
         let words = format!("{PID_FILE} names process {dead} (sleep)");
         watchdog.wait_for("the diagnosis", SOON, |e| is_alert(e, "daemon", &words))?;
@@ -140,7 +128,7 @@ fn e6_httpd_restarts_past_a_pid_file_that_names_a_stranger() -> Result<()> {
         let dead = lab.main_pid("apache2.service")?;
         lab.kill_all(Signal::KILL, "apache2.service")?;
         lab.until_state("apache2.service", "failed", SOON)?;
-        stranger(lab, dead)?;
+        lab.stranger(dead)?;
         let watchdog = lab.guard(HTTPD, &[])?;
         recovered(&watchdog, "httpd", 1, SOON)?;
         lab.until_answers("http://127.0.0.1:8080/plain.html", SOON)?;

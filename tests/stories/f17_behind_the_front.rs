@@ -6,7 +6,7 @@ use anyhow::Result;
 use lab::Backend;
 use rustix::process::Signal;
 
-use crate::stage::{SOON, not_restarted, play, recovered_once};
+use crate::stage::{SELDOM, SOON, not_restarted, play, recovered_once};
 
 #[test]
 fn f17_a_stopped_php_fpm_behind_nginx_is_restarted_by_the_kernels_word_and_nginx_is_not() -> Result<()> {
@@ -14,21 +14,19 @@ fn f17_a_stopped_php_fpm_behind_nginx_is_restarted_by_the_kernels_word_and_nginx
         let fpm = lab.nginx_with_php(Backend::Unix)?;
         let page = "http://127.0.0.1/heartbeat.php";
         lab.until_answers(page, SOON)?;
-        // only the kernel can tell in time
-        let seldom = "every = \"1h\"\nevery_in_use = \"1h\"\n";
         let configuration = format!(
             "[service.web]
 unit = \"nginx.service\"
 [service.web.heartbeat]
 url = \"http://127.0.0.1/\"
-{seldom}[service.php]
+{SELDOM}[service.php]
 unit = \"{fpm}\"
 [service.php.heartbeat]
 url = \"http://heartbeat.example.com/heartbeat.php\"
 connect = \"127.0.0.1:80\"
 body = \"It works!\"
 timeout = \"3s\"
-{seldom}"
+{SELDOM}"
         );
         let watchdog = lab.guard(&configuration, &["web", "php"])?;
         let (web, php) = (lab.main_pid("nginx.service")?, lab.main_pid(&fpm)?);

@@ -21,8 +21,7 @@ fn f10_while_dpkg_is_at_work_nothing_is_started_and_then_it_is() -> Result<()> {
         lab.write("/tmp/deb/DEBIAN/control", "Package: upgrade\nVersion: 1\nArchitecture: all\nMaintainer: nobody <nobody@localhost>\nDescription: kills a service\n")?;
         lab.write("/tmp/deb/DEBIAN/postinst", POSTINST)?;
         lab.sh("chmod -R 755 /tmp/deb; dpkg-deb --build /tmp/deb /tmp/upgrade.deb")?;
-        lab.unit("word.service", "[Service]\nExecStart=/usr/bin/flock /run/word sleep infinity\n")?;
-        lab.sh("systemctl start word.service; while flock --nonblock /run/word true; do sleep 0.05; done")?;
+        lab.hold_word()?;
         let watchdog = lab.guard(&victim("victim", 7000), &["victim"])?;
 
         lab.sh("systemd-run --unit=upgrade --property=Type=exec dpkg --install /tmp/upgrade.deb")?;

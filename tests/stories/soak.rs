@@ -74,11 +74,12 @@ fn soak_no_failure_of_many_is_missed_or_doubled_and_nothing_grows() -> Result<()
         drop(traffic);
         println!("{cycles} cycles\n{tally}");
         tally.judge()?;
-        // An ask that is on its way has a descriptor.
-        let at_first = tally.footprints[0].descriptors;
+        // An ask that is on its way has a descriptor: the fewest of a round are those at rest.
+        let first_round = tally.footprints.iter().take(Fault::ALL.len()).map(|it| it.descriptors);
+        let at_first = first_round.min().context("too few cycles to tell whether it grows")?;
         lab.until(SOON, || {
             let now = watchdog.footprint()?.descriptors;
-            ensure!(now == at_first, "{now} descriptors are open, after the warm-up there were {at_first}");
+            ensure!(now <= at_first, "{now} descriptors are open, after the warm-up there were {at_first}");
             Ok(())
         })
     })

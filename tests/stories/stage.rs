@@ -6,11 +6,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use lab::{Lab, Plan, Stream, Watchdog, WatchdogUnit};
 
 pub(crate) use tests::{
-    DAEMON, QUICK, SOON, WEB, is_alert, is_alive, is_dead, is_restart, not_restarted, recovered,
+    DAEMON, QUICK, SELDOM, SOON, WEB, is_alert, is_alive, is_dead, is_restart, not_restarted, recovered,
     recovered_once, restarts, segfault, victim,
 };
 
@@ -58,6 +58,25 @@ impl Stage {
     /// Remembers what a watchdog says, as evidence.
     pub(crate) fn keep(&self, watchdog: &Stream) {
         self.streams.borrow_mut().push(watchdog.clone());
+    }
+
+    /// Who says `flock /run/word true` waits from now on until `word.service` is stopped.
+    pub(crate) fn hold_word(&self) -> Result<()> {
+        self.unit("word.service", "[Service]\nExecStart=/usr/bin/flock /run/word sleep infinity\n")?;
+        self.sh("systemctl start word.service; while flock --nonblock /run/word true; do sleep 0.05; done")
+            .map(drop)
+    }
+
+    /// A process that has nothing to do with any service gets this PID, which must be free.
+    pub(crate) fn stranger(&self, pid: u32) -> Result<()> {
+        self.until(SOON, || {
+            let last = pid - 1;
+            let command =
+                format!("echo {last} > /proc/sys/kernel/ns_last_pid; sleep 1000 >/dev/null 2>&1 & echo $!");
+            let started: u32 = self.sh(&command)?.trim().parse().context("no PID")?;
+            ensure!(started == pid, "another got {pid}: the stranger is {started}");
+            Ok(())
+        })
     }
 
     /// A victim on a port of 127.0.0.1 as `NAME.service`, enabled, started and answering.

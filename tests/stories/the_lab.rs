@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use lab::{Backend, Lab, WORKS};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::stage::{KEEPER, plan, play};
+use crate::stage::{KEEPER, SOON, plan, play};
 
 #[test]
 fn a_lab_boots_a_systemd_that_runs_well() -> Result<()> {
@@ -69,18 +69,18 @@ fn php_answers_behind_apache_by_either_socket() -> Result<()> {
 fn a_unit_can_be_hurt_and_shows_it() -> Result<()> {
     play(|lab| {
         lab.service("victim.service", "/usr/local/bin/victim 7000", "")?;
-        lab.until_answers("http://127.0.0.1:7000/", Duration::from_secs(5))?;
+        lab.until_answers("http://127.0.0.1:7000/", SOON)?;
         lab.get("http://127.0.0.1:7000/mode/503")?;
         assert_eq!(lab.get("http://127.0.0.1:7000/")?.status, 503);
         lab.get("http://127.0.0.1:7000/mode/silent")?;
         lab.get_within("http://127.0.0.1:7000/", Duration::from_millis(300)).expect_err("it is silent");
         let old = lab.main_pid("victim.service")?;
         lab.kill_main(Signal::KILL, "victim.service")?;
-        lab.until_state("victim.service", "failed", Duration::from_secs(5))?;
+        lab.until_state("victim.service", "failed", SOON)?;
         lab.start("victim.service")?;
-        let new = lab.until_replaced("victim.service", old, Duration::from_secs(5))?;
+        let new = lab.until_replaced("victim.service", old, SOON)?;
         ensure!(new != old, "a new process");
-        lab.until_answers("http://127.0.0.1:7000/", Duration::from_secs(5))
+        lab.until_answers("http://127.0.0.1:7000/", SOON)
     })
 }
 
@@ -88,11 +88,14 @@ fn a_unit_can_be_hurt_and_shows_it() -> Result<()> {
 fn traffic_keeps_its_rate_and_tells_when_a_server_stops_answering() -> Result<()> {
     play(|lab| {
         lab.service("victim.service", "/usr/local/bin/victim 7000", "")?;
-        lab.until_answers("http://127.0.0.1:7000/", Duration::from_secs(5))?;
+        lab.until_answers("http://127.0.0.1:7000/", SOON)?;
+        let began = lab::mono_us();
         let traffic = lab.traffic("http://127.0.0.1:7000/", 20, Duration::from_millis(500))?;
-        traffic.wait_for_good(lab::mono_us() + 900_000, Duration::from_secs(5))?;
-        let before = traffic.requests().len();
-        ensure!((17..=22).contains(&before), "{before} requests in the first second");
+        traffic.wait_for_good(began + 900_000, SOON)?;
+        let sent: Vec<u64> = traffic.requests().iter().map(|request| request.sent).collect();
+        // never before its time; what a busy machine delays is made up for
+        let due = sent.iter().max().map_or(0, |last| 1 + (last - began) / 50_000) as usize;
+        ensure!((due / 2..=due).contains(&sent.len()), "{} requests where {due} were due", sent.len());
         let hurt = lab::mono_us();
         lab.get("http://127.0.0.1:7000/mode/silent")?;
         lab.until(Duration::from_secs(5), || {
@@ -109,7 +112,7 @@ fn an_orphan_of_a_parent_that_never_reaps_becomes_a_zombie_that_systemd_does_not
     play(|lab| {
         let more = "Type=forking\nPIDFile=/run/victim.pid";
         lab.service("victim.service", "/usr/local/bin/victim orphan 7000 /run/victim.pid", more)?;
-        lab.until_answers("http://127.0.0.1:7000/", Duration::from_secs(5))?;
+        lab.until_answers("http://127.0.0.1:7000/", SOON)?;
         let main = lab.main_pid("victim.service")?;
         lab.kill("KILL", main)?;
         lab.until(Duration::from_secs(5), || {

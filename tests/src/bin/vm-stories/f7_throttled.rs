@@ -26,8 +26,8 @@ pub(crate) fn f7_a_service_that_is_throttled_is_not_restarted_and_one_that_hangs
         seen.get() == 3
     })?;
     not_restarted(&watchdog, "victim")?;
-    let blamed = watchdog.events().into_iter().find(|event| is_dead(event, "victim"));
-    ensure!(blamed.is_none(), "a heartbeat is blamed: {}", blamed.map_or("".into(), |e| e.0.to_string()));
+    let taken = watchdog.events().into_iter().find(|event| is_dead(event, "victim"));
+    ensure!(taken.is_none(), "slowness is taken for death: {}", taken.map_or("".into(), |e| e.0.to_string()));
     ensure!(stage.main_pid("victim.service")? == old, "it was restarted by another");
     stage.kill_all(Signal::STOP, "victim.service")?;
     stage.until_replaced("victim.service", old, SOON)?;
