@@ -45,12 +45,15 @@ pub enum Effect {
 pub struct Core {
     policy: Policy,
     suspicions: Suspicions,
+    /// When the policy wants to be woken, and when either room does: asked for before each input, and found once after it.
+    due: Option<Mono>,
+    wake_at: Option<Mono>,
 }
 
 impl Core {
     /// Keeps and watches what the settings name.
     pub fn new(now: Mono, policy: policy::Settings, suspicion: suspicion::Settings, seed: u64) -> Core {
-        Core { policy: Policy::new(now, policy, seed), suspicions: Suspicions::new(suspicion) }
+        Core::with(Policy::new(now, policy, seed), suspicion)
     }
 
     /// Takes over what a watchdog before this one watched; before the first input.
@@ -60,7 +63,9 @@ impl Core {
 
     /// Goes on with a policy that was kept; what the other room knew is seen again.
     pub fn with(policy: Policy, suspicion: suspicion::Settings) -> Core {
-        Core { policy, suspicions: Suspicions::new(suspicion) }
+        let mut core = Core { policy, suspicions: Suspicions::new(suspicion), due: None, wake_at: None };
+        core.done(Vec::new());
+        core
     }
 
     /// The decisions' room.
@@ -95,7 +100,7 @@ impl Core {
 
     /// When it wants to be woken; `None`: only by an input.
     pub fn wake_at(&self) -> Option<Mono> {
-        self.policy.wake_at().into_iter().chain(self.suspicions.wake_at()).min()
+        self.wake_at
     }
 
     /// A source saw something. Where that is an input of the policy by itself ([`Input::of`]), it comes before what follows from
@@ -111,7 +116,7 @@ impl Core {
         if matches!(sign.saw, Saw::Loss(_)) {
             effects.extend([Effect::TellState, Effect::Reconcile]);
         }
-        effects
+        self.done(effects)
     }
 
     /// A heartbeat ended.
@@ -120,7 +125,7 @@ impl Core {
         self.catch_up(now, &mut effects);
         self.suspicions.answered(now, &answer.service, answer.verdict);
         self.decide(now, Input::Answer(answer), &mut effects);
-        effects
+        self.done(effects)
     }
 
     /// An action was requested.
@@ -157,7 +162,7 @@ impl Core {
         self.catch_up(now, &mut effects);
         let found = self.suspicions.replace(settings);
         self.findings(now, found, &mut effects);
-        effects
+        self.done(effects)
     }
 
     /// The second half.
@@ -169,20 +174,27 @@ impl Core {
     pub fn wake(&mut self, now: Mono) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.catch_up(now, &mut effects);
-        effects
+        self.done(effects)
     }
 
     fn told(&mut self, now: Mono, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.catch_up(now, &mut effects);
         self.decide(now, input, &mut effects);
+        self.done(effects)
+    }
+
+    fn done(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        self.due = self.policy.wake_at();
+        self.wake_at = self.due.into_iter().chain(self.suspicions.wake_at()).min();
         effects
     }
 
     /// Steps what was due before this moment, each at its own; after a time in which nothing was done at all, as of now, and
     /// everything is looked at again.
     fn catch_up(&mut self, now: Mono, effects: &mut Vec<Effect>) {
-        let late = self.policy.wake_at().map(|at| now.since(at)).filter(|late| *late >= HELD_UP);
+        let due = self.due.filter(|at| *at <= now);
+        let late = due.map(|at| now.since(at)).filter(|late| *late >= HELD_UP);
         let held_up = late.map(|late| {
             let loss = Loss { lost: 0, place: format!("nothing was done for {late:?}") };
             Sign { at: now, source: Source::Engine, saw: Saw::Loss(loss) }
@@ -191,7 +203,9 @@ impl Core {
             effects.push(Effect::HeldUp(sign.clone()));
             self.decide(now, Input::HeldUp, effects);
         }
-        effects.extend(self.policy.catch_up(now).into_iter().map(Effect::Order));
+        if due.is_some() {
+            effects.extend(self.policy.catch_up(now).into_iter().map(Effect::Order));
+        }
         if let Some(sign) = &held_up {
             let found = self.suspicions.step(now, sign);
             self.findings(now, found, effects);

@@ -181,11 +181,10 @@ impl Policy {
     /// with the next input, decides the same.
     pub fn catch_up(&mut self, now: Mono) -> Vec<Order> {
         let mut orders = Vec::new();
-        while let Some(at) = self.wake_at().filter(|at| *at <= now) {
+        let mut due = self.wake_at();
+        while let Some(at) = due.filter(|at| *at <= now) {
             orders.extend(self.step(at, Input::Wake));
-            if self.wake_at() == Some(at) {
-                break; // it asks for the same moment again: the next waking is soon enough
-            }
+            due = self.wake_at().filter(|next| *next != at); // for the same moment again: the next waking is soon enough
         }
         orders
     }
@@ -293,18 +292,26 @@ impl Policy {
         orders: &mut Vec<Order>,
         work: impl FnOnce(&mut Keeper, &mut Desk<'_>),
     ) -> BTreeSet<Service> {
-        let Some(mut keeper) = self.keepers.remove(service) else { return BTreeSet::new() };
-        let mut desk = self.desk(now, orders);
-        work(&mut keeper, &mut desk);
+        let (keepers, mut desk) = self.desk(now, orders);
+        let Some(keeper) = keepers.get_mut(service) else { return BTreeSet::new() };
+        work(keeper, &mut desk);
         keeper.pump(&mut desk);
+        let brief = keeper.brief(now, desk.host.gates.hold_for);
         let asked = desk.ask;
-        self.briefs.insert(service.clone(), keeper.brief(now, self.host.gates.hold_for));
-        self.keepers.insert(service.clone(), keeper);
+        match self.briefs.get_mut(service) {
+            Some(known) => *known = brief,
+            None => drop(self.briefs.insert(service.clone(), brief)),
+        }
         asked
     }
 
-    fn desk<'a>(&'a mut self, now: Mono, orders: &'a mut Vec<Order>) -> Desk<'a> {
-        Desk {
+    /// The keepers, and what one of them works with.
+    fn desk<'a>(
+        &'a mut self,
+        now: Mono,
+        orders: &'a mut Vec<Order>,
+    ) -> (&'a mut BTreeMap<Service, Keeper>, Desk<'a>) {
+        let desk = Desk {
             now,
             orders,
             ids: &mut self.ids,
@@ -316,7 +323,8 @@ impl Policy {
             blind: &mut self.blind,
             common: &mut self.common,
             ask: BTreeSet::new(),
-        }
+        };
+        (&mut self.keepers, desk)
     }
 
     /// Lets those who wait for others look again, until nobody moves.

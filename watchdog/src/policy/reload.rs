@@ -21,7 +21,7 @@ impl Policy {
                 if keeper.waits_for_word() {
                     self.parted.insert(keeper.guard.unit.clone());
                 }
-                keeper.leave(&mut self.desk(now, orders));
+                keeper.leave(&mut self.desk(now, orders).1);
             }
         }
         for (service, guard) in settings.services {

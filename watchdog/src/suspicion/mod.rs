@@ -266,10 +266,13 @@ impl Suspicions {
 
     fn unit(&mut self, state: &UnitState, found: &mut Vec<Finding>) {
         let Some(service) = self.of_unit(state) else { return };
-        if self.owners.unit(&service, state) {
+        let news = self.owners.unit(&service, state);
+        if news.listeners {
             found.push(Finding::AskListeners);
         }
-        self.rewatch(found);
+        if news.processes {
+            self.rewatch(found);
+        }
     }
 
     fn of_unit(&self, state: &UnitState) -> Option<Service> {

@@ -29,6 +29,15 @@ struct Known {
     places: BTreeSet<Place>,
 }
 
+/// What was not known of a unit.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Its cgroup, or a main process of it.
+    pub(super) processes: bool,
+    /// It is another run or it came up: the listeners must be read again.
+    pub(super) listeners: bool,
+}
+
 impl Owners {
     pub(super) fn keep(&mut self, stays: impl Fn(&Service) -> bool) {
         self.known.retain(|service, _| stays(service));
@@ -41,27 +50,31 @@ impl Owners {
         known.mains = mains.iter().map(|pid| (cgroup, *pid)).collect();
     }
 
-    /// Takes what systemd says of a unit; true when the listeners must be read again, for it is another run or it came up.
-    pub(super) fn unit(&mut self, service: &Service, state: &UnitState) -> bool {
-        let known = self.known.entry(service.clone()).or_default();
-        let mut news = false;
+    /// Takes what systemd says of a unit.
+    pub(super) fn unit(&mut self, service: &Service, state: &UnitState) -> News {
+        let known = match self.known.get_mut(service) {
+            Some(known) => known,
+            None => self.known.entry(service.clone()).or_default(),
+        };
+        let mut news = News::default();
         known.path.clone_from(&state.cgroup_path);
         if let Some(cgroup) = state.cgroup {
-            news |= known.cgroup != Some(cgroup);
+            news.processes |= known.cgroup != Some(cgroup);
             known.cgroup = Some(cgroup);
             if let Some(pid) = state.main_pid.filter(|pid| !known.mains.contains(&(cgroup, *pid))) {
                 if known.mains.len() == MAINS_KEPT {
                     known.mains.remove(0);
                 }
                 known.mains.push((cgroup, pid));
-                news = true;
+                news.processes = true;
             }
         }
-        if state.incarnation.is_some() && state.incarnation != known.incarnation {
+        let another_run = state.incarnation.is_some() && state.incarnation != known.incarnation;
+        if another_run {
             known.incarnation = state.incarnation;
-            news = true;
         }
-        news && !state.active.is_down()
+        news.listeners = (news.processes || another_run) && !state.active.is_down();
+        news
     }
 
     /// Takes the whole table of listeners. A unit that listens nowhere keeps its last places: a start will want them.

@@ -67,7 +67,7 @@ impl Keeper {
                 first_is_last |= beat.pulse.failures == 1;
             }
         }
-        if first_is_last && self.stage == Stage::Up {
+        if first_is_last && matches!(self.stage, Stage::Up) {
             self.ask_what_it_leans_on(desk, desk.now);
         }
     }
@@ -131,7 +131,7 @@ impl Keeper {
     }
 
     pub(super) fn has_backstop(&self) -> bool {
-        self.stage == Stage::Up
+        matches!(self.stage, Stage::Up)
     }
 
     pub(super) fn begin(&mut self, now: Mono, kind: Kind) {

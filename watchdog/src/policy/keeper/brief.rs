@@ -78,13 +78,13 @@ impl Keeper {
         };
         Brief {
             failing,
-            asking: self.stage == Stage::Up && self.beats.iter().any(Beat::is_asking),
+            asking: matches!(self.stage, Stage::Up) && self.beats.iter().any(Beat::is_asking),
             alive_at: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
             well_since: self.well_since,
             asked: self.has_heartbeat(),
             restarting_until,
             verifying_until: verifying_until.map(|until| until + hold_for),
-            rests: self.stage == Stage::Down,
+            rests: matches!(self.stage, Stage::Down),
             tried: self.in_vain || self.tries.in_quarantine(),
             waits_for: self.waits_for(),
         }
