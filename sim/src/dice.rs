@@ -41,19 +41,22 @@ impl Dice {
 
     /// Between the two, in whole microseconds.
     pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
-        let (least, most) = (micros(least), micros(most));
-        Duration::from_micros(least + self.next() % (most.saturating_sub(least) + 1))
+        Duration::from_micros(self.micros_between(micros(least), micros(most)))
+    }
+
+    fn micros_between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.next() % (most.saturating_sub(least) + 1)
     }
 
     /// Between the two, each power of two as likely as the next: short times come as often as long ones.
     pub(crate) fn spread(&mut self, least: Duration, most: Duration) -> Duration {
-        let doublings = (micros(most) / micros(least).max(1)).max(1).ilog2();
-        let scale = 1_u64 << self.below(doublings as usize + 1);
-        let from = (least * u32::try_from(scale).unwrap_or(u32::MAX)).min(most);
-        self.between(from, (from * 2).min(most))
+        let (least, most) = (micros(least), micros(most));
+        let doublings = (most / least.max(1)).max(1).ilog2();
+        let from = (least << self.below(doublings as usize + 1)).min(most);
+        Duration::from_micros(self.micros_between(from, (from * 2).min(most)))
     }
 }
 
 fn micros(d: Duration) -> u64 {
-    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
+    d.as_secs() * 1_000_000 + u64::from(d.subsec_micros())
 }

@@ -1,6 +1,6 @@
 //! What a run has seen: the mix of steps, and whatever the policy did, so that nobody takes idle wakings for proof.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, ptr};
 
 use watchdog::model::{Action, Decision, Hold, IncidentEnd, Order, Question, Result};
 
@@ -13,26 +13,37 @@ pub struct Tally {
     pub steps: u64,
     /// Hosts that were simulated to their end.
     pub episodes: u64,
-    counts: BTreeMap<(&'static str, &'static str), u64>,
+    /// The kind, the word, and how often: few enough to be searched through.
+    counts: Vec<(&'static str, &'static str, u64)>,
 }
 
 impl Tally {
     pub(crate) fn count(&mut self, kind: &'static str, word: &'static str) {
-        *self.counts.entry((kind, word)).or_default() += 1;
+        self.count_times(kind, word, 1);
+    }
+
+    fn count_times(&mut self, kind: &'static str, word: &'static str, times: u64) {
+        // texts at one address are equal; one that is at two is counted twice, and the two are added where they are told
+        let same =
+            |(k, w, _): &&mut (&'static str, &'static str, u64)| ptr::eq(*w, word) && ptr::eq(*k, kind);
+        match self.counts.iter_mut().find(same) {
+            Some((_, _, count)) => *count += times,
+            None => self.counts.push((kind, word, times)),
+        }
     }
 
     /// Adds what another thread has seen.
     pub fn add(&mut self, other: &Tally) {
         self.steps += other.steps;
         self.episodes += other.episodes;
-        for (key, count) in &other.counts {
-            *self.counts.entry(*key).or_default() += count;
+        for (kind, word, count) in &other.counts {
+            self.count_times(kind, word, *count);
         }
     }
 
     /// How often this was seen.
     pub fn of(&self, kind: &str, word: &str) -> u64 {
-        self.counts.iter().filter(|((k, w), _)| *k == kind && *w == word).map(|(_, count)| *count).sum()
+        self.counts.iter().filter(|(k, w, _)| *k == kind && *w == word).map(|(_, _, count)| *count).sum()
     }
 
     pub(crate) fn told(&mut self, told: &Told<'_>) {
@@ -158,8 +169,12 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} steps of {} hosts", self.steps, self.episodes)?;
         let mut kind = "";
-        for ((of, word), count) in &self.counts {
-            if *of != kind {
+        let mut sorted = BTreeMap::new();
+        for (of, word, count) in &self.counts {
+            *sorted.entry((*of, *word)).or_insert(0) += count;
+        }
+        for ((of, word), count) in sorted {
+            if of != kind {
                 kind = of;
                 write!(f, "\n  {kind:<9}")?;
             } else {

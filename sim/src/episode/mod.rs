@@ -45,10 +45,7 @@ pub(crate) enum Event {
     },
     Request(Box<Act>),
     Look(Box<Look>),
-    Read {
-        unit: Unit,
-        service: Option<Service>,
-    },
+    Read(Box<(Unit, Option<Service>)>),
     Fault,
     /// systemd is heard again.
     GapOver,
@@ -212,7 +209,7 @@ impl Episode {
             Event::Alarm { .. }
             | Event::Request(_)
             | Event::Look(_)
-            | Event::Read { .. }
+            | Event::Read(_)
             | Event::Fault
             | Event::GapOver
             | Event::Successor => false,
@@ -227,7 +224,7 @@ impl Episode {
             }
             Event::Request(act) => self.serve(*act),
             Event::Look(look) => self.look(*look),
-            Event::Read { unit, service } => self.read(&unit, service),
+            Event::Read(read) => self.read(&read.0, read.1),
             Event::Fault => self.fault(),
             Event::GapOver => self.gap_over(),
             Event::Successor => self.succeed(),
@@ -420,9 +417,9 @@ impl Episode {
         if self.dead.is_some() {
             return;
         }
-        for (unit, service) in self.subject.policy().units_and_services() {
+        for read in self.subject.policy().units_and_services() {
             let at = self.way_to_systemd();
-            self.queue.push(at, Event::Read { unit, service });
+            self.queue.push(at, Event::Read(Box::new(read)));
         }
     }
 

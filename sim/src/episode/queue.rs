@@ -95,7 +95,7 @@ impl Queue {
                 | Event::Outcome(_)
                 | Event::Fact(_)
                 | Event::Command(_)
-                | Event::Read { .. }
+                | Event::Read(_)
                 | Event::Table => {}
             }
         }
