@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: the simulation of the engine, built with optimisation. Its options are the simulation's own.
+//! `cargo xtask sim`: the simulation of the engine, built by the profile `sim`. Its options are the simulation's own.
 
 use std::{
     ffi::OsString,
@@ -38,7 +38,7 @@ fn simulate(options: &[OsString]) -> Result<ExitCode> {
 }
 
 fn simulation(options: &[OsString]) -> Command {
-    let mut command = cargo(&["run", "--quiet", "--release", "--locked", "--package", "sim", "--"]);
+    let mut command = cargo(&["run", "--quiet", "--profile", "sim", "--locked", "--package", "sim", "--"]);
     command.args(options);
     command
 }
