@@ -1,7 +1,7 @@
 //! What watchdog was told, what it ordered and what came of it: the books that the invariants go by.
 //!
 //! Invariant: kept from the outside, of inputs, orders and the deeds of the simulated systemd; nothing of it is read from the
-//! policy. Deliberately absent: judgement; that is `invariants`.
+//! policy. Deliberately absent: judgement; that is `judge`.
 
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -2,7 +2,7 @@
 //!
 //! The engine's pure core is told the time, so a day of a host passes in milliseconds, and the same seed gives the same run. Around
 //! it: `host` (a model of systemd and of programs that die, hang, slow down, refuse to stop), `episode` (what is on its way,
-//! faults, operators, deaths of watchdog), `books` and `invariants` (the judge, from the outside), `mutations` (broken on
+//! faults, operators, deaths of watchdog), `books`, `judge` and `invariants` (from the outside), `mutations` (broken on
 //! purpose: the judge must catch them). `small` leaves nothing to chance: a world so small that every order of events is tried.
 //!
 //! Invariant: nothing here reads a clock, a file or the environment but the program's own command line.
@@ -13,6 +13,7 @@ mod dice;
 mod episode;
 mod host;
 mod invariants;
+mod judge;
 mod mutations;
 mod scenario;
 mod small;

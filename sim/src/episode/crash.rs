@@ -11,7 +11,7 @@ use watchdog::{
 use super::{Episode, Event};
 use crate::{
     books::Told,
-    invariants::Judge,
+    judge::Judge,
     subject::{self, orders},
     words,
 };

@@ -1,7 +1,7 @@
 //! One simulated host from its first sign to its rest: time, what is on its way, and who is told what.
 //!
 //! Invariant: the same seed gives the same run. Time jumps from event to event; watchdog is woken at its own deadlines, a little late,
-//! as a process is. Deliberately absent: judgement (`invariants`), and the rules of systemd (`host`).
+//! as a process is. Deliberately absent: judgement (`judge`), and the rules of systemd (`host`).
 
 mod crash;
 mod faults;
@@ -27,7 +27,8 @@ use crate::{
     books::{Books, Told},
     dice::Dice,
     host::{Host, Word},
-    invariants::{Invariant, Judge, Violation},
+    invariants::{Invariant, Violation},
+    judge::Judge,
     mutations::Mutation,
     scenario::{Scenario, port_of},
     subject::{Subject, orders},

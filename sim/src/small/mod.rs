@@ -32,7 +32,8 @@ use self::{
 use crate::{
     books::Books,
     host::{Host, SimUnit, StopWay},
-    invariants::{Invariant, Judge, Violation},
+    invariants::{Invariant, Violation},
+    judge::Judge,
     mutations::Mutation,
     scenario::{millis, name, secs},
 };

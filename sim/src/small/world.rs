@@ -21,7 +21,8 @@ use super::{
 use crate::{
     books::Told,
     host::{Health, Host, StartWay, StopWay, Truth, Word},
-    invariants::{Invariant, Judge, Violation},
+    invariants::{Invariant, Violation},
+    judge::Judge,
     mutations::{Mutation, Tricks},
     subject::{back, orders},
 };
