@@ -126,6 +126,26 @@ fn f4_a_stop_of_a_unit_that_has_failed_says_leave_it_down() -> Result<()> {
 }
 
 #[test]
+fn g10_a_monit_that_runs_is_warned_of() -> Result<()> {
+    play(|lab| {
+        lab.victim("victim", 7000, "")?;
+        lab.unit("monit.service", "[Service]\nExecStart=/bin/sleep infinity\n")?;
+        lab.configure(&victim("victim", 7000))?;
+        let check = lab.exec(&[lab::PROGRAM, "check"])?;
+        ensure!(!check.contains("monit"), "warned of one that does not run: {check}");
+
+        lab.start("monit.service")?;
+        let check = lab.exec(&[lab::PROGRAM, "check"])?;
+        ensure!(check.contains("monit.service runs"), "check does not tell: {check}");
+        let watchdog = lab.guard(&victim("victim", 7000), &["victim"])?;
+        lab.until(SOON, || {
+            ensure!(watchdog.log().contains("monit.service runs"), "run does not tell: {}", watchdog.log());
+            Ok(())
+        })
+    })
+}
+
+#[test]
 fn g10_another_hand_that_starts_a_unit_again_and_again_is_told() -> Result<()> {
     play(|lab| {
         lab.victim("victim", 7000, "StartLimitBurst=0\n")?;

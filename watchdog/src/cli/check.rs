@@ -39,10 +39,17 @@ impl Check {
                 return finish(said, Exit::Configuration(code));
             }
         };
-        let units = units(&loaded);
-        let Loaded { settings, files, ignored, warnings, checked_only, .. } = &loaded;
-        let check =
-            explain::check(&Given { settings, files, ignored, warnings, checked_only, units: &units });
+        let (units, rivals) = units(&loaded);
+        let Loaded { settings, files, ignored, checked_only, .. } = &loaded;
+        let warnings: Vec<String> = loaded.warnings.iter().cloned().chain(rivals).collect();
+        let check = explain::check(&Given {
+            settings,
+            files,
+            ignored,
+            warnings: &warnings,
+            checked_only,
+            units: &units,
+        });
         let said = if self.json {
             say(serde_json::to_string_pretty(&check))
         } else {
@@ -66,14 +73,16 @@ fn finish(said: io::Result<()>, exit: Exit) -> Exit {
     }
 }
 
-/// What systemd says of the units; none where there is no systemd, or not for this user: the configuration is explained without.
-fn units(loaded: &Loaded) -> BTreeMap<Service, UnitState> {
+/// What systemd says of the units, and warnings of others who restart units; nothing where there is no systemd, or not for this
+/// user: the configuration is explained without.
+fn units(loaded: &Loaded) -> (BTreeMap<Service, UnitState>, Vec<String>) {
+    let nothing = (BTreeMap::new(), Vec::new());
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return BTreeMap::new();
+        return nothing;
     };
     runtime.block_on(async {
         if systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await.is_err() {
-            return BTreeMap::new();
+            return nothing;
         }
         let (signs, mut seen) = mpsc::channel(SIGNS);
         let (units, _task) = Units::start(Vec::new(), signs);
@@ -84,6 +93,18 @@ fn units(loaded: &Loaded) -> BTreeMap<Service, UnitState> {
                 states.insert(service.clone(), state);
             }
         }
-        states
+        (states, rivals(&units).await)
     })
+}
+
+/// Warnings of others who restart units on this host.
+pub(super) async fn rivals(units: &Units) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for name in explain::RIVALS {
+        let Ok(unit) = name.parse() else { continue };
+        if let Ok(state) = units.read(&unit).await {
+            warnings.extend(explain::rival(&state));
+        }
+    }
+    warnings
 }

@@ -14,7 +14,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
 use super::{
-    Exit, Where, complain,
+    Exit, Where, check, complain,
     lock::{self, Lock},
     reload::Reload,
     supervisor::Supervisor,
@@ -223,6 +223,8 @@ async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exi
     })?;
     engine.inherit(&left);
     units.watch(engine.units().into_iter().collect()).await;
+    // beside the engine, which takes what comes meanwhile
+    tokio::spawn(async move { check::rivals(&units).await.iter().for_each(complain) });
     let (requests, asked) = mpsc::channel(4);
     Ok(Parts {
         requests,

@@ -13,3 +13,5 @@ mod unit;
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
 pub use outlook::Outlook;
 pub use replay::{Difference, Gap, Replay, replay};
+pub(crate) use unit::RIVALS;
+pub use unit::rival;

@@ -6,6 +6,18 @@ use crate::{
     policy::{Guard, StalePidFile},
 };
 
+/// Units of programs that start services again by themselves.
+pub(crate) const RIVALS: [&str; 1] = ["monit.service"];
+
+/// A warning of one of [`RIVALS`], where it runs: whose restart is undone by whom, nobody can say.
+pub fn rival(unit: &UnitState) -> Option<String> {
+    let name = &unit.unit;
+    let fights = "two that restart the same service fight";
+    let leave = "take the services that are kept here out of its configuration";
+    (!unit.active.is_down())
+        .then(|| format!("{name} runs: {fights}; {leave}, or `systemctl disable --now {name}`"))
+}
+
 /// What stands in the way; each worth a warning.
 pub(super) fn warnings(service: &Service, guard: &Guard, unit: &UnitState) -> Vec<String> {
     let mut warnings = Vec::new();
