@@ -4,7 +4,7 @@ use super::{Engine, Event, RECONCILE, core::Effect, tables::Table};
 use crate::{
     clock,
     crash::{self, Point},
-    model::{Decision, JobStep, Mono, Order, Port, Saw, Sign, Source},
+    model::{Command, Decision, JobStep, Mono, Order, Outcome, Port, Saw, Sign, Source},
     policy::Input,
     stream::Record,
 };
@@ -50,12 +50,15 @@ impl Engine {
             }
             Event::Command(command) => {
                 self.stream.write(&Record::command(now, &command).taken(now));
-                let withdrawn = self.memory.withdraw(now, &command);
+                let withdrawn = match &command {
+                    Command::Pause { service: paused, .. } => {
+                        self.memory.withdraw(now, |service| service == paused)
+                    }
+                    Command::Resume { .. } | Command::Reload { .. } => Vec::new(),
+                };
                 let effects = self.core.command(now, command);
                 self.carry_out(now, effects);
-                for outcome in withdrawn {
-                    self.event(Event::Outcome(outcome));
-                }
+                self.withdrawn(withdrawn);
                 return;
             }
             Event::Listeners(table) => {
@@ -67,6 +70,13 @@ impl Engine {
             }
         };
         self.carry_out(now, effects);
+    }
+
+    /// What was ordered and never requested.
+    pub(super) fn withdrawn(&mut self, outcomes: Vec<Outcome>) {
+        for outcome in outcomes {
+            self.event(Event::Outcome(outcome));
+        }
     }
 
     /// This moment, with all done that was due before it: the records of that stand before the record of what comes now.

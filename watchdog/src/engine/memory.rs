@@ -250,18 +250,14 @@ impl Memory {
         None
     }
 
-    /// What becomes of actions that still wait for the store when an operator says "hands off": they are not done. What only ends
-    /// a job of ours is.
-    pub(super) fn withdraw(&mut self, now: Mono, command: &Command) -> Vec<Outcome> {
-        let paused = match command {
-            Command::Pause { service, .. } => service,
-            Command::Resume { .. } | Command::Reload { .. } => return Vec::new(),
-        };
+    /// What becomes of actions that still wait for the store when an operator says "hands off", by a pause or by other settings:
+    /// they are not done. What only ends a job of ours is.
+    pub(super) fn withdraw(&mut self, now: Mono, hands_off: impl Fn(&Service) -> bool) -> Vec<Outcome> {
         let touches = |action: Action| match action {
             Action::Restart { .. } | Action::Start { .. } | Action::StartAfresh { .. } | Action::Kill => true,
             Action::Undo | Action::Cancel { .. } => false,
         };
-        let gone = |it: &Waiting| it.act.service == *paused && touches(it.act.action);
+        let gone = |it: &Waiting| hands_off(&it.act.service) && touches(it.act.action);
         let (gone, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(gone);
         self.waiting = waiting;
         let nothing = |Waiting { act: Act { id: order, service, incident, .. }, .. }| Outcome {

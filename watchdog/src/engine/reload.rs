@@ -4,7 +4,7 @@ use super::{Engine, Prepared};
 use crate::{
     clock,
     crash::{self, Point},
-    model::Command,
+    model::{Command, Service},
     policy::Input,
     stream::Record,
 };
@@ -24,9 +24,13 @@ impl Engine {
         // in the order of the decisions, and before what follows from it; the state after it says what is in force
         self.stream.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
         self.memory.input(now, &Input::Settings(Box::new(settings.policy.clone())));
+        let keeps = &settings.policy;
+        let hands_off = |service: &Service| keeps.host.observe || !keeps.services.contains_key(service);
+        let withdrawn = self.memory.withdraw(now, hands_off);
         let effects = self.core.decide_by(now, settings.policy);
         crash::at(Point::Reloaded);
         self.carry_out(now, effects);
+        self.withdrawn(withdrawn);
         self.hands.watch_units(self.core.policy().units());
         self.tell_state();
         tracing::info!("the new configuration is in force");
