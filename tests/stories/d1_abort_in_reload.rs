@@ -15,7 +15,7 @@ fn d1_apache_that_aborts_during_a_reload_is_back_at_once() -> Result<()> {
         lab.until_answers("http://127.0.0.1/plain.html", SOON)?;
         // the reload goes on until it is given the word
         lab.hold_word()?;
-        lab.drop_in("apache2.service", "[Service]\nExecReload=/usr/bin/flock /run/word true\n")?;
+        lab.unit("apache2.service.d/word.conf", "[Service]\nExecReload=/usr/bin/flock /run/word true\n")?;
         let configuration = "[service.apache]
 unit = \"apache2.service\"
 [service.apache.heartbeat]
