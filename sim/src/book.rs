@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use watchdog::model::{ActiveState, FileState, Incarnation, LoadState, Mono, OrderId, Verdict};
+use watchdog::model::{ActiveState, FileState, Incarnation, JobKind, LoadState, Mono, OrderId, Verdict};
 
 /// What is known of one service.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,8 @@ pub(crate) struct Book {
     pub(crate) spited: bool,
     /// It was told that the unit is left as it is.
     pub(crate) left_alone: bool,
+    /// The last jobs on the unit of which it was told what they do.
+    pub(crate) kinds: VecDeque<(u32, JobKind)>,
     pub(crate) own: VecDeque<u32>,
     pub(crate) over: VecDeque<u32>,
 }

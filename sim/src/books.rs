@@ -10,8 +10,8 @@ use std::{
 
 use watchdog::{
     model::{
-        Act, Action, ActiveState, Answer, Command, Fact, Incarnation, IncidentId, Job, JobResult, JobStep,
-        Known, LoadState, Mono, OnFailure, Order, OrderId, Outcome, Preflight, Result, Saw, Service, Sign,
+        Act, Action, ActiveState, Answer, Command, Fact, Incarnation, IncidentId, Job, JobKind, JobResult,
+        JobStep, Known, LoadState, Mono, OnFailure, OrderId, Outcome, Preflight, Result, Saw, Service, Sign,
         Unit, UnitState, Verdict,
     },
     policy::{Guard, Settings},
@@ -284,12 +284,21 @@ impl Books {
     }
 
     fn job(&mut self, job: &Job) {
-        let JobStep::Removed { result, active } = job.step else { return };
         for (service, guard) in &self.settings.services {
             if guard.unit != job.unit {
                 continue;
             }
             let Some(book) = self.services.get_mut(service) else { continue };
+            let (result, active) = match job.step {
+                JobStep::New(kind) => {
+                    if let Some(kind) = kind {
+                        remember(&mut book.kinds, (job.id, kind));
+                    }
+                    continue;
+                }
+                JobStep::Removed { result, active } => (result, active),
+            };
+            let kind = book.kinds.iter().find(|(id, _)| *id == job.id).map(|(_, kind)| *kind);
             remember(&mut book.over, job.id);
             // numbers grow and a unit has one job: the end of a later one says that ours is over, though its word was lost
             if book.acting.is_some_and(|acting| acting.job.is_some_and(|ours| ours <= job.id)) {
@@ -299,7 +308,8 @@ impl Books {
             let maybe_ours = book.acting.is_some_and(|acting| acting.job.is_none());
             let own = book.own.contains(&job.id) || maybe_ours;
             let oneshot = book.state.is_none() || active == ActiveState::Inactive && !book.ended;
-            if result == JobResult::Done && active.is_down() && !own && !oneshot {
+            let may_stop = matches!(kind, Some(JobKind::Stop) | None);
+            if result == JobResult::Done && active.is_down() && may_stop && !own && !oneshot {
                 book.stop_stands = true;
             }
             if let Some((known, _, _)) = &mut book.state {
@@ -372,21 +382,9 @@ fn pause(guard: &Guard) -> Duration {
     (guard.backoff.min(guard.backoff_max) / 2).min(guard.stable)
 }
 
-fn remember(jobs: &mut VecDeque<u32>, job: u32) {
+fn remember<T>(jobs: &mut VecDeque<T>, job: T) {
     if jobs.len() == JOBS {
         jobs.pop_front();
     }
     jobs.push_back(job);
-}
-
-/// The acts among orders, each with the moment at which it was decided.
-pub(crate) fn decided<'a>(now: Mono, orders: impl Iterator<Item = &'a Order>) -> Vec<(Mono, &'a Order)> {
-    let mut at = now;
-    let dated = orders.map(|order| {
-        if let Order::Tell(tell) = order {
-            at = tell.at;
-        }
-        (at, order)
-    });
-    dated.collect()
 }

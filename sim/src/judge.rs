@@ -14,7 +14,7 @@ use watchdog::{
 
 use crate::{
     book::Book,
-    books::{Books, decided},
+    books::Books,
     host::{Host, Truth},
     invariants::{Invariant, Violation},
 };
@@ -332,4 +332,16 @@ impl Judge {
             }
         }
     }
+}
+
+/// The acts among orders, each with the moment at which it was decided.
+fn decided<'a>(now: Mono, orders: impl Iterator<Item = &'a Order>) -> Vec<(Mono, &'a Order)> {
+    let mut at = now;
+    let dated = orders.map(|order| {
+        if let Order::Tell(tell) = order {
+            at = tell.at;
+        }
+        (at, order)
+    });
+    dated.collect()
 }
