@@ -169,7 +169,7 @@ impl Books {
                 self.open.insert(act.incident, act.service.clone());
                 return;
             }
-            Action::Kill | Action::Cancel { .. } => return,
+            Action::Kill | Action::Cancel { .. } | Action::Reboot => return,
         };
         book.acting = Some(Acting { order: act.id, at, job: None, living });
         book.tries.push_back((at, act.id));

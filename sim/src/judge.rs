@@ -102,6 +102,7 @@ impl Judge {
         let hands_off = self.books.settings.host.observe || book.paused.is_some_and(|until| until > at);
         match act.action {
             Action::Undo => return Ok(()),
+            Action::Reboot => return broken(Invariant::Evidence, "a reboot that nobody asked for"),
             Action::Restart { .. }
             | Action::Start { .. }
             | Action::StartAfresh { .. }
@@ -113,7 +114,7 @@ impl Judge {
             }
         }
         match act.action {
-            Action::Undo => return Ok(()),
+            Action::Undo | Action::Reboot => return Ok(()),
             Action::Kill | Action::Cancel { .. } => {
                 return match self.books.open.contains_key(&act.incident) {
                     true => Ok(()),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use watchdog::{
     model::{ActiveState, Connect, FileState, LoadState, OnFailure, RestartOn, Service, Unit},
-    policy::{self, Dependency, Gates, Guard, Over, Pulse, StalePidFile, Threshold},
+    policy::{self, Dependency, Gates, Guard, Ladder, Over, Pulse, StalePidFile, Threshold},
     suspicion::{self, Watched},
 };
 
@@ -198,6 +198,7 @@ fn guard(dice: &mut Dice, unit: Unit, at: usize, needed: Option<usize>) -> Guard
         backoff: *dice.pick(&[millis(100), secs(1), secs(1), secs(5)]),
         backoff_max: *dice.pick(&[secs(2), secs(30), secs(300)]),
         stable: *dice.pick(&[secs(20), secs(600)]),
+        ladder: Ladder { reboot: false, reboot_after: secs(1_800), reboot_every: secs(21_600) },
     }
 }
 

@@ -84,6 +84,7 @@ impl Tally {
                     Action::StartAfresh { .. } => "start afresh",
                     Action::Kill => "kill",
                     Action::Undo => "undo",
+                    Action::Reboot => "reboot",
                     Action::Cancel { .. } => "cancel",
                 };
                 self.count("order", word);
@@ -140,6 +141,7 @@ fn hold_word(hold: &Hold) -> &'static str {
         Hold::Package { .. } => "package",
         Hold::Boot => "boot",
         Hold::Shutdown => "shutdown",
+        Hold::Reboot { .. } => "a reboot",
         Hold::Frozen => "frozen",
         Hold::Debugger { .. } => "debugger",
         Hold::Systemd => "systemd",

@@ -142,6 +142,7 @@ impl Episode {
                 }
                 host.ask_job(now, at, JobKind::Start, owner, false)
             }
+            Action::Reboot => Reply::Refused("org.freedesktop.systemd1.UnitMasked"),
             Action::Undo => host.ask_job(now, at, JobKind::Stop, owner, true),
             Action::Cancel { job } => {
                 return if host.cancel(at, job) { Result::Done } else { Result::Nothing };

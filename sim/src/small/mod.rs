@@ -22,7 +22,7 @@ use std::{
 
 use watchdog::{
     model::{OnFailure, RestartOn},
-    policy::{self, Gates, Guard, Pulse, StalePidFile},
+    policy::{self, Gates, Guard, Ladder, Pulse, StalePidFile},
 };
 
 use self::{
@@ -216,5 +216,6 @@ fn guard(unit: &SimUnit, at: usize) -> Guard {
         backoff: secs(1),
         backoff_max: secs(4),
         stable: Duration::from_secs(30),
+        ladder: Ladder { reboot: false, reboot_after: secs(1_800), reboot_every: secs(21_600) },
     }
 }

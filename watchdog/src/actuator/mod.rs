@@ -89,6 +89,14 @@ async fn carry_out(connection: &Connection, act: &Act) -> std::result::Result<Re
             connection.start(unit).await?
         }
         Action::Undo => connection.stop(unit).await?,
+        Action::Reboot => {
+            // another hand may have started it anew since it was decided; one that is down may have lost its name
+            let runs = connection.incarnation(unit).await?;
+            if runs.is_some() && runs != act.incarnation {
+                return Ok(Result::Nothing);
+            }
+            connection.reboot().await?
+        }
         Action::Cancel { job } => {
             connection.cancel(job).await?;
             return Ok(Result::Done);

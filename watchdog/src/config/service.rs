@@ -13,7 +13,7 @@ use super::{
 use crate::{
     heartbeat::{self, Profiles},
     model::{Connect, OnFailure, RestartOn, Unit},
-    policy::{Guard, StalePidFile},
+    policy::{Guard, Ladder, StalePidFile},
     suspicion::Watched,
 };
 
@@ -130,6 +130,7 @@ pub(super) fn read(
         backoff: rules.backoff,
         backoff_max: rules.backoff_max,
         stable: rules.stable,
+        ladder: rules.ladder,
     });
     Draft {
         name: name.into(),
@@ -215,6 +216,7 @@ struct Rules {
     backoff: Duration,
     backoff_max: Duration,
     stable: Duration,
+    ladder: Ladder,
 }
 
 const ENDS: [(&str, RestartOn); 7] = [
@@ -242,6 +244,7 @@ fn rules(service: &Reader<'_>) -> Rules {
         backoff: length("backoff", ms(10)).unwrap_or(ms(1_000)),
         backoff_max: length("backoff_max", ms(10)).unwrap_or(ms(300_000)),
         stable: length("stable", ms(1_000)).unwrap_or(ms(600_000)),
+        ladder: ladder(table),
     };
     let Some(table) = table else { return rules };
     if rules.backoff > rules.backoff_max {
@@ -266,4 +269,17 @@ fn rules(service: &Reader<'_>) -> Rules {
         table.log.warn(table.place("on"), title, "add a heartbeat, or let an end be acted upon");
     }
     rules
+}
+
+/// `[service.NAME.restart.ladder]`.
+fn ladder(restart: Option<&Reader<'_>>) -> Ladder {
+    let table = restart.and_then(|restart| restart.table("ladder"));
+    let table = table.as_ref();
+    let (second, minute, hour) = (Duration::from_secs(1), Duration::from_secs(60), Duration::from_secs(3600));
+    let length = |key, least| table.and_then(|table| table.duration(key, least..=YEAR));
+    Ladder {
+        reboot: table.and_then(|table| table.flag("reboot")).unwrap_or(false),
+        reboot_after: length("reboot_after", second).unwrap_or(30 * minute),
+        reboot_every: length("reboot_every", hour).unwrap_or(6 * hour),
+    }
 }

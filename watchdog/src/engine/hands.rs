@@ -162,6 +162,7 @@ impl Hands {
             | Action::Start { .. }
             | Action::Kill
             | Action::Undo
+            | Action::Reboot
             | Action::Cancel { .. } => None,
         };
         let (order, service, incident) = (act.id, act.service.clone(), act.incident);

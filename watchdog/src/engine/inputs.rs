@@ -4,7 +4,7 @@ use super::{Engine, Event, RECONCILE, core::Effect, tables::Table};
 use crate::{
     clock,
     crash::{self, Point},
-    model::{Command, Decision, JobStep, Mono, Order, Outcome, Port, Saw, Sign, Source},
+    model::{Act, Action, Command, Decision, JobStep, Mono, Order, Outcome, Port, Saw, Sign, Source},
     policy::Input,
     stream::Record,
 };
@@ -52,7 +52,9 @@ impl Engine {
                 self.stream.write(&Record::command(now, &command).taken(now));
                 let withdrawn = match &command {
                     Command::Pause { service: paused, .. } => {
-                        self.memory.withdraw(now, |service| service == paused)
+                        // a reboot would touch every service
+                        let touches = |act: &Act| act.service == *paused || act.action == Action::Reboot;
+                        self.memory.withdraw(now, touches)
                     }
                     Command::Resume { .. } | Command::Reload { .. } => Vec::new(),
                 };

@@ -252,12 +252,16 @@ impl Memory {
 
     /// What becomes of actions that still wait for the store when an operator says "hands off", by a pause or by other settings:
     /// they are not done. What only ends a job of ours is.
-    pub(super) fn withdraw(&mut self, now: Mono, hands_off: impl Fn(&Service) -> bool) -> Vec<Outcome> {
+    pub(super) fn withdraw(&mut self, now: Mono, hands_off: impl Fn(&Act) -> bool) -> Vec<Outcome> {
         let touches = |action: Action| match action {
-            Action::Restart { .. } | Action::Start { .. } | Action::StartAfresh { .. } | Action::Kill => true,
+            Action::Restart { .. }
+            | Action::Start { .. }
+            | Action::StartAfresh { .. }
+            | Action::Kill
+            | Action::Reboot => true,
             Action::Undo | Action::Cancel { .. } => false,
         };
-        let gone = |it: &Waiting| hands_off(&it.act.service) && touches(it.act.action);
+        let gone = |it: &Waiting| touches(it.act.action) && hands_off(&it.act);
         let (gone, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(gone);
         self.waiting = waiting;
         let nothing = |Waiting { act: Act { id: order, service, incident, .. }, .. }| Outcome {

@@ -4,7 +4,7 @@ use super::{Engine, Prepared};
 use crate::{
     clock,
     crash::{self, Point},
-    model::{Command, Service},
+    model::{Act, Action, Command},
     policy::Input,
     stream::Record,
 };
@@ -25,7 +25,10 @@ impl Engine {
         self.stream.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
         self.memory.input(now, &Input::Settings(Box::new(settings.policy.clone())));
         let keeps = &settings.policy;
-        let hands_off = |service: &Service| keeps.host.observe || !keeps.services.contains_key(service);
+        let hands_off = |act: &Act| match keeps.services.get(&act.service) {
+            Some(guard) => keeps.host.observe || (act.action == Action::Reboot && !guard.ladder.reboot),
+            None => true,
+        };
         let withdrawn = self.memory.withdraw(now, hands_off);
         let effects = self.core.decide_by(now, settings.policy);
         crash::at(Point::Reloaded);

@@ -35,6 +35,7 @@ pub(super) fn of(
         Outlook { when: "slow start", then: slow_start(guard, unit) },
         Outlook { when: "restart", then: restart(guard) },
         Outlook { when: "budget spent", then: budget(guard) },
+        Outlook { when: "last resort", then: last_resort(guard) },
     ];
     if !guard.depends_on.is_empty() {
         outlook.push(Outlook { when: "waits for", then: waits(guard) });
@@ -179,6 +180,18 @@ fn budget(guard: &Guard) -> String {
         "after {} in {}: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers",
         several(guard.burst, "restart"),
         say(guard.within)
+    )
+}
+
+fn last_resort(guard: &Guard) -> String {
+    let ladder = &guard.ladder;
+    if !ladder.reboot {
+        return "none: the host is never rebooted for it (restart.ladder.reboot)".into();
+    }
+    format!(
+        "after {} in quarantine without a good answer, when a slow retry failed too and it fails still: an alert, and the host is rebooted, other services with it; never while the host has been up for less than {}, in a pause of any service, while anybody else is at work, where the unit would not come up again, or where watchdog cannot ask itself",
+        say(ladder.reboot_after),
+        say(ladder.reboot_every)
     )
 }
 

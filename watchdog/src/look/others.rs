@@ -6,7 +6,7 @@ use procfs::process::Process;
 use rustix::fs::{Mode, OFlags};
 
 use super::{own, pressure::directory};
-use crate::model::{Others, SystemState, UnitState};
+use crate::model::{Mono, Others, SystemState, UnitState};
 
 /// What package managers lock while they change the system: dpkg and apt, rpm and dnf.
 const LOCKS: [&str; 4] = [
@@ -25,7 +25,16 @@ pub fn others(unit: &UnitState) -> Others {
         package: package(),
         frozen: home.is_some_and(|home| is_frozen(&home)),
         tracer: pids.iter().find_map(|pid| tracer(*pid, &pids)),
+        began: began(),
     }
+}
+
+/// When PID 1 began. The kernel counts time asleep here as well, which [`Mono`] leaves out: it is later at most, and what goes
+/// by how long the host has been up waits for longer.
+fn began() -> Option<Mono> {
+    let ticks = Process::new(1).and_then(|first| first.stat()).ok()?.starttime;
+    let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(procfs::ticks_per_second());
+    u64::try_from(nanos).ok().map(Mono).map(Mono::whole)
 }
 
 /// The kernel names the processes that it can name here: those of other containers are theirs.
@@ -137,6 +146,14 @@ mod tests {
         assert!(is_of_root(1) && !is_of_root(-1));
         let own = Process::myself().and_then(|own| own.status()).expect("our own status");
         assert_eq!(is_of_root(own.pid), own.euid == 0);
+    }
+
+    #[test]
+    fn b16_pid_1_began_before_us_and_its_time_is_of_our_clock() {
+        let ours = Process::myself().and_then(|own| own.stat()).expect("our own stat").starttime;
+        let ours = Mono(ours * 1_000_000_000 / procfs::ticks_per_second());
+        let began = began().expect("PID 1 is there");
+        assert!(began <= ours && ours <= crate::clock::now(), "{began} {ours}");
     }
 
     #[test]

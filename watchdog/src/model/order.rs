@@ -76,6 +76,8 @@ pub enum Action {
     Kill,
     /// Take back a start that crossed an operator's stop (`StopUnit`).
     Undo,
+    /// Reboot the host, as `systemctl reboot` does (`StartUnit` of reboot.target, mode `replace-irreversibly`): the last rung.
+    Reboot,
     /// Cancel this job of ours.
     Cancel {
         /// systemd's number of it.

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use super::Mono;
+
 /// Who else has a hand in a unit, or in the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Others {
@@ -11,6 +13,9 @@ pub struct Others {
     pub frozen: bool,
     /// A process that traces one of the unit's, for people: `process 812 (gdb) traces process 99 (nginx)`.
     pub tracer: Option<String>,
+    /// When PID 1 began: with the host, or with the container, which a reboot begins anew. `None`: not known.
+    #[serde(default)]
+    pub began: Option<Mono>,
 }
 
 /// What systemd is doing, as far as it decides anything.

@@ -129,6 +129,11 @@ pub enum Hold {
     Boot,
     /// The host shuts down.
     Shutdown,
+    /// The last rung is due, and is not taken: what is below it goes on.
+    Reboot {
+        /// What stands against it, for people.
+        why: String,
+    },
     /// The unit's processes are frozen.
     Frozen,
     /// A debugger is attached to a process of the unit.

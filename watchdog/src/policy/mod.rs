@@ -27,6 +27,7 @@ mod gates;
 mod incident;
 mod input;
 mod keeper;
+mod reboots;
 mod reload;
 mod seed;
 mod settings;
@@ -41,11 +42,12 @@ use serde::{Deserialize, Serialize};
 pub use cause::{Class, acts};
 pub use excuse::{excused, weigh};
 pub use input::Input;
-pub use settings::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, StalePidFile, Threshold};
+pub use settings::{Dependency, Gates, Guard, Host, Ladder, Over, Pulse, Settings, StalePidFile, Threshold};
 
 use self::{
     common::Common,
     keeper::{Brief, Desk, Keeper},
+    reboots::Reboots,
     seed::Seed,
     tries::HostTries,
 };
@@ -61,6 +63,7 @@ pub struct Policy {
     /// What keepers know of each other.
     briefs: BTreeMap<Service, Brief>,
     host_tries: HostTries,
+    reboots: Reboots,
     seed: Seed,
     ids: Ids,
     /// Gates without a figure, which are told once.
@@ -94,6 +97,7 @@ impl Policy {
             units: BTreeMap::new(),
             briefs: BTreeMap::new(),
             host_tries: HostTries::default(),
+            reboots: Reboots::default(),
             seed,
             ids,
             blind: BTreeSet::new(),
@@ -318,6 +322,7 @@ impl Policy {
             seed: &mut self.seed,
             host: &self.host,
             host_tries: &mut self.host_tries,
+            reboots: &mut self.reboots,
             briefs: &self.briefs,
             units: &self.units,
             blind: &mut self.blind,

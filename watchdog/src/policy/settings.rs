@@ -125,6 +125,19 @@ pub struct Guard {
     pub backoff_max: Duration,
     /// `restart.stable`.
     pub stable: Duration,
+    /// `[service.NAME.restart.ladder]`.
+    pub ladder: Ladder,
+}
+
+/// `[service.NAME.restart.ladder]`: what comes after restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ladder {
+    /// `reboot`: the host may be rebooted for this service.
+    pub reboot: bool,
+    /// `reboot_after`: so long in quarantine without a good answer.
+    pub reboot_after: Duration,
+    /// `reboot_every`: not before the host has been up for so long.
+    pub reboot_every: Duration,
 }
 
 /// What is done about a PID file that names another program's process.

@@ -38,7 +38,7 @@ pub(super) fn fact(fact: &Fact) -> String {
 }
 
 fn at_work(others: &Others) -> String {
-    let Others { system, package, frozen, tracer } = others;
+    let Others { system, package, frozen, tracer, began: _ } = others;
     let system = match system {
         SystemState::Booting => Some("the boot is not over"),
         SystemState::Running => None,

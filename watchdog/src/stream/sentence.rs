@@ -230,6 +230,7 @@ fn held(hold: &Hold) -> String {
         Hold::Package { by } => format!("a package manager is at work, {by}"),
         Hold::Boot => "the boot is not over".into(),
         Hold::Shutdown => "the host shuts down".into(),
+        Hold::Reboot { why } => format!("a reboot of the host is due and not done, {why}"),
         Hold::Frozen => "its processes are frozen".into(),
         Hold::Debugger { by } => format!("a debugger is attached, {by}"),
         Hold::Systemd => "systemd's own Restart= acts first".into(),
@@ -253,6 +254,7 @@ fn verb(action: Action) -> String {
         Action::StartAfresh { .. } => "remove the stale PID file of, and start,".into(),
         Action::Kill => "kill what is left of".into(),
         Action::Undo => "stop again, as an operator wanted,".into(),
+        Action::Reboot => "reboot the host for".into(),
         Action::Cancel { job } => format!("cancel our job {job} on"),
     }
 }

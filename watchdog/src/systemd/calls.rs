@@ -14,9 +14,14 @@ pub struct Queued {
     pub id: u32,
 }
 
-/// The two modes that we use: `fail` never touches a job of others, `replace` does.
+/// The modes that we use: `fail` never touches a job of others, `replace` does, and what is asked `replace-irreversibly` only
+/// an explicit cancel takes back.
 pub(super) const FAIL: &str = "fail";
 const REPLACE: &str = "replace";
+const REPLACE_IRREVERSIBLY: &str = "replace-irreversibly";
+
+/// What `systemctl reboot` starts, by way of logind.
+const REBOOT: &str = "reboot.target";
 
 const SYSTEM_STATE: (&str, &str) = (MANAGER, "SystemState");
 
@@ -28,7 +33,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Refused`] when another job stands against it, and all errors of a call.
     pub async fn try_restart(&self, unit: &Unit) -> Result<Queued, Error> {
-        self.queue("TryRestartUnit", unit, FAIL).await
+        self.queue("TryRestartUnit", unit.as_str(), FAIL).await
     }
 
     /// Starts a unit.
@@ -36,7 +41,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Refused`] when another job stands against it or the unit cannot be started, and all errors of a call.
     pub async fn start(&self, unit: &Unit) -> Result<Queued, Error> {
-        self.queue("StartUnit", unit, FAIL).await
+        self.queue("StartUnit", unit.as_str(), FAIL).await
     }
 
     /// Stops a unit, whatever job is queued on it.
@@ -44,7 +49,15 @@ impl Connection {
     /// # Errors
     /// All errors of a call.
     pub async fn stop(&self, unit: &Unit) -> Result<Queued, Error> {
-        self.queue("StopUnit", unit, REPLACE).await
+        self.queue("StopUnit", unit.as_str(), REPLACE).await
+    }
+
+    /// Reboots the host in good order: everything is stopped first. (The manager's own `Reboot` skips that.)
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where a reboot or shutdown is on its way already, and all errors of a call.
+    pub async fn reboot(&self) -> Result<Queued, Error> {
+        self.queue("StartUnit", REBOOT, REPLACE_IRREVERSIBLY).await
     }
 
     /// Cancels a job.
@@ -146,11 +159,11 @@ impl Connection {
         self.object(path, PROPERTIES, "GetAll", &EVERY_INTERFACE, about).await
     }
 
-    async fn queue(&self, member: &str, unit: &Unit, mode: &str) -> Result<Queued, Error> {
-        let reply = self.manager(member, &(unit.as_str(), mode), unit.as_str()).await?;
-        let path: OwnedObjectPath = read(&reply, unit.as_str())?;
+    async fn queue(&self, member: &str, unit: &str, mode: &str) -> Result<Queued, Error> {
+        let reply = self.manager(member, &(unit, mode), unit).await?;
+        let path: OwnedObjectPath = read(&reply, unit)?;
         let id = signal::job_of(path.as_str());
-        id.map(|id| Queued { id }).ok_or_else(|| malformed(unit.as_str(), zbus::Error::InvalidObjectPath))
+        id.map(|id| Queued { id }).ok_or_else(|| malformed(unit, zbus::Error::InvalidObjectPath))
     }
 }
 

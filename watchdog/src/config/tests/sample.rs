@@ -4,7 +4,7 @@ use crate::{
     config::{BadLine, Loaded, SAMPLE, tests::load_all},
     heartbeat::{Body, Target},
     model::{Connect, OnFailure, RestartOn, Service, Unit},
-    policy::{Dependency, Gates, Guard, Host, Over, Pulse, Settings, StalePidFile, Threshold},
+    policy::{Dependency, Gates, Guard, Host, Ladder, Over, Pulse, Settings, StalePidFile, Threshold},
     stream::Sink,
     suspicion::Watched,
 };
@@ -60,6 +60,7 @@ fn the_sample_loads_and_means_what_its_comments_say() {
         backoff: seconds(1),
         backoff_max: seconds(300),
         stable: seconds(600),
+        ladder: Ladder { reboot: false, reboot_after: seconds(1_800), reboot_every: seconds(21_600) },
     };
     assert_eq!(settings.policy, Settings { host, services: [(php.clone(), guard)].into() });
     let connect = Connect::Address("127.0.0.1:80".parse().expect("an address"));

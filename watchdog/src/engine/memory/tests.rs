@@ -12,7 +12,7 @@ use crate::{
         IncidentId, Known, LoadState, Look, Mono, Order, OrderId, Pause, Question, RestartOn, Service,
         Suspicion, UnitState, Wall, Why,
     },
-    policy::{Gates, Guard, Host, Input, Policy, Settings, StalePidFile},
+    policy::{Gates, Guard, Host, Input, Ladder, Policy, Settings, StalePidFile},
     store,
 };
 
@@ -38,6 +38,7 @@ fn settings(burst: u32) -> Settings {
         backoff: second,
         backoff_max: second * 300,
         stable: second * 600,
+        ladder: Ladder { reboot: false, reboot_after: second * 1_800, reboot_every: second * 21_600 },
     };
     Settings { host, services: BTreeMap::from([(web_service(), web)]) }
 }
@@ -304,18 +305,19 @@ fn a18_an_action_that_waits_for_the_store_is_not_done_in_a_pause_and_costs_nothi
     let start = acts.last().expect("a start");
     let undo = Act { id: OrderId(98), action: Action::Undo, ..start.clone() };
     let other = Act { id: OrderId(99), service: Service::new("db"), ..start.clone() };
+    let reboot = Act { id: OrderId(97), action: Action::Reboot, ..other.clone() };
     let mut memory = read(folder.path(), 3).memory;
     let now = clock::now();
     memory.last += 1_000; // a disk that does not answer
-    for act in [&start, &undo, &other] {
+    for act in [&start, &undo, &other, &reboot] {
         assert_eq!(memory.before(now, act.clone()), None);
     }
     let until = now + Duration::from_secs(600);
     let pause = Pause { until, since: clock::wall(), by: "alice".into(), reason: "deploy".into() };
     let pause = Command::Pause { service: web_service(), pause };
     assert_eq!(memory.withdraw(now, |_| false), vec![]);
-    let withdrawn = memory.withdraw(now, |service| *service == web_service());
-    assert_eq!(withdrawn.iter().map(|outcome| outcome.order).collect::<Vec<_>>(), [start.id]);
+    let withdrawn = memory.withdraw(now, |act| act.service == web_service() || act.action == Action::Reboot);
+    assert_eq!(withdrawn.iter().map(|outcome| outcome.order).collect::<Vec<_>>(), [start.id, reboot.id]);
     assert_eq!(memory.news(now + super::PATIENCE).acts, vec![undo, other]);
     dies(memory);
 

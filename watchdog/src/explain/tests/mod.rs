@@ -10,7 +10,7 @@ use crate::{
     engine::Settings,
     heartbeat::{self, Body, Target, Tls},
     model::{ActiveState, Connect, Ends, FileState, LoadState, OnFailure, RestartOn, Service, UnitState},
-    policy::{self, Dependency, Gates, Guard, Host, Pulse, StalePidFile},
+    policy::{self, Dependency, Gates, Guard, Host, Ladder, Pulse, StalePidFile},
     stream::{self, Sink},
     suspicion::{self, Watched},
 };
@@ -63,6 +63,7 @@ fn guard(unit: &str) -> Guard {
         backoff: seconds(1),
         backoff_max: seconds(300),
         stable: seconds(600),
+        ladder: Ladder { reboot: false, reboot_after: seconds(1_800), reboot_every: seconds(21_600) },
     }
 }
 
@@ -176,6 +177,7 @@ fn a_configuration_is_explained_without_systemd() {
           slow start   after the unit's TimeoutStartSec= (5m where that is infinity) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when it answers well; until it first does, at most 10s, failures do not count; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
+          last resort  none: the host is never rebooted for it (restart.ladder.reboot)
           waits for    mariadb.service: while it fails, this one is not restarted
           left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
     "#]].assert_eq(&check(&given).to_string());
@@ -201,7 +203,8 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
         asked(tcp, Connect::Unix("/run/a.sock".into())),
         asked(https, Connect::Own),
     ];
-    let idle = Guard { on: RestartOn::OnAbort, ..guard("idle.service") };
+    let mut idle = Guard { on: RestartOn::OnAbort, ..guard("idle.service") };
+    idle.ladder.reboot = true;
     let mut settings = settings(vec![
         ("db", db, asked_db),
         ("idle", idle, Vec::new()),
@@ -258,6 +261,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 2m an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when it answers well; until it first does, at most 10s, failures do not count; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
+          last resort  none: the host is never rebooted for it (restart.ladder.reboot)
           left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
           systemd      Restart=on-failure: systemd itself starts it again after a crash or a time-out, after 100ms; watchdog lets it, asks whether the service answers, and acts only where systemd does not
@@ -275,6 +279,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 1m30s (the unit's TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
+          last resort  none: the host is never rebooted for it (restart.ladder.reboot)
           left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
 
@@ -288,6 +293,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 5m (the unit sets no TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
+          last resort  after 30m in quarantine without a good answer, when a slow retry failed too and it fails still: an alert, and the host is rebooted, other services with it; never while the host has been up for less than 6h, in a pause of any service, while anybody else is at work, where the unit would not come up again, or where watchdog cannot ask itself
           left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
           systemd      Restart=no: systemd never starts it again by itself
@@ -306,6 +312,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           slow start   after 1m30s (the unit's TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
           budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
+          last resort  none: the host is never rebooted for it (restart.ladder.reboot)
           left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
           observe      none of this is done, only recorded
           systemd      Restart=no: systemd never starts it again by itself

@@ -164,6 +164,9 @@ impl Keeper {
 
     /// systemd's reply.
     pub(in crate::policy) fn outcome(&mut self, desk: &mut Desk<'_>, outcome: &Outcome) {
+        if self.reboot_answered(desk, outcome) {
+            return;
+        }
         let told = words::outcome(outcome);
         let current = matches!(&self.stage, Stage::Acting(acting) if acting.order == outcome.order);
         match &outcome.result {

@@ -117,6 +117,7 @@ impl Keeper {
         self.well_since = Some(desk.now);
         (self.in_vain, self.gated, self.unfit, self.at_work) = (false, None, None, None);
         self.listener_lost = false;
+        self.climb.afresh();
         desk.common.over(&self.service);
         self.stage = Stage::Up;
         self.quiet_beats();

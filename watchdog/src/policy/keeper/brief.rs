@@ -30,6 +30,8 @@ pub(in crate::policy) struct Brief {
     pub(in crate::policy) tried: bool,
     /// What it waits for, as it is failing.
     pub(in crate::policy) waits_for: Option<String>,
+    /// Until when an operator wants hands off.
+    pub(in crate::policy) paused_until: Option<Mono>,
 }
 
 impl Brief {
@@ -87,6 +89,7 @@ impl Keeper {
             rests: matches!(self.stage, Stage::Down),
             tried: self.in_vain || self.tries.in_quarantine(),
             waits_for: self.waits_for(),
+            paused_until: self.pause.as_ref().map(|pause| pause.until),
         }
     }
 

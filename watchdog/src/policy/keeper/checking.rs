@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Desk, Hold, Keeper, Kind, Plan, Stage,
     decide::{ASK_AGAIN, FRESH},
+    ladder::{Against, Rung},
     words,
 };
 use crate::model::{Holder, Known, Mono, OrderId, PidStamp, Question};
@@ -25,13 +26,14 @@ const SEARCH: Duration = Duration::from_secs(2);
 /// Longer than watchdog gives itself to answer.
 const OURSELVES: Duration = Duration::from_secs(2);
 /// A program that is run says yes or no within ten seconds, or is ended.
-const PROGRAM: Duration = Duration::from_secs(15);
+pub(super) const PROGRAM: Duration = Duration::from_secs(15);
 
 /// Looks on their way, and what has come back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Checking {
     pub(super) plan: Plan,
     pub(super) rule: String,
+    pub(super) rung: Rung,
     /// What is asked, and until when its answer is waited for.
     open: BTreeMap<OrderId, (Question, Mono)>,
     pub(super) found: Found,
@@ -57,18 +59,23 @@ pub(super) struct Found {
     pub(super) instance: Option<String>,
     /// Nothing that stands against it: a PID file that is to be removed first.
     pub(super) stale: Option<PidStamp>,
+    /// The first thing that stands against a reboot.
+    pub(super) reboot: Option<(Against, Mono)>,
 }
 
 impl Keeper {
     /// Looks up what must be known; with nothing to look up, it is done at once.
-    pub(super) fn check(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
-        let questions = self.questions(desk, plan);
+    pub(super) fn check(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String, rung: Rung) {
+        let questions = match rung {
+            Rung::Unit => self.questions(desk, plan),
+            Rung::Host => self.questions_before_a_reboot(desk, plan),
+        };
         let ports_unknown = questions.contains(&Question::Holders);
         let ask =
             |question: Question| (self.look(desk, question), (question, desk.now + patience(plan, question)));
         let open = questions.into_iter().map(ask).collect();
         let found = Found { ports_unknown, ..Found::default() };
-        self.stage = Stage::Checking(Checking { plan, rule, open, found });
+        self.stage = Stage::Checking(Checking { plan, rule, rung, open, found });
         if plan == Plan::Restart {
             self.begin(desk.now, Kind::Linger); // it may be well again before all is known
         }
@@ -104,7 +111,12 @@ impl Keeper {
         if checking.open.remove(&order).is_none() {
             return;
         }
-        let plan = checking.plan;
+        let (plan, rung) = (checking.plan, checking.rung);
+        if rung == Rung::Host {
+            self.checked_before_a_reboot(desk, plan, known);
+            self.all_checked(desk);
+            return;
+        }
         match known {
             Known::Holders(holders) => self.holders(desk, holders),
             Known::Pressure(pressure) => {
@@ -141,15 +153,20 @@ impl Keeper {
         checking.open.retain(|_, (question, until)| {
             let waits = *until > now;
             if !waits {
-                missing.push(words::question(*question));
+                missing.push(*question);
             }
             waits
         });
         if missing.is_empty() {
             return;
         }
-        let silent = missing.contains(&words::question(Question::Ourselves));
-        let missing = missing.join(", ");
+        let silent = missing.contains(&Question::Ourselves);
+        if checking.rung == Rung::Host {
+            self.not_known_before_a_reboot(desk, missing[0]);
+            self.all_checked(desk);
+            return;
+        }
+        let missing = missing.into_iter().map(words::question).collect::<Vec<_>>().join(", ");
         self.step(desk.now, format!("not known in time: {missing}"));
         if silent {
             // of all looks the one whose silence is an answer
@@ -164,8 +181,13 @@ impl Keeper {
             return;
         }
         let (plan, rule) = (checking.plan, checking.rule.clone());
-        let found = std::mem::take(&mut checking.found);
-        let Found { others, port_held, ports_unknown, instance, gate, unfit, stale, ourselves } = found;
+        let (rung, found) = (checking.rung, std::mem::take(&mut checking.found));
+        if rung == Rung::Host {
+            self.climbed(desk, plan, rule, found.reboot);
+            return;
+        }
+        let Found { others, port_held, ports_unknown, instance, gate, unfit, stale, ourselves, reboot: _ } =
+            found;
         if let Some(hold) = others {
             let until = self.others_until(desk, plan);
             self.hold_for(desk, plan, rule, hold, until);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, unfit::cannot_start, words,
+    Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, ladder::Rung,
+    unfit::cannot_start, words,
 };
 use crate::{
     model::{Action, Decision, FileState, IncidentEnd, LoadState, Mono, PidStamp, Question},
@@ -21,9 +22,16 @@ impl Keeper {
     /// Something must be done: now, or when nothing holds it any more.
     pub(super) fn decide(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
         self.open(desk, desk.now);
+        if !self.climbs(desk, plan, &rule) {
+            self.decide_below(desk, plan, rule);
+        }
+    }
+
+    /// The same, with the last rung left out.
+    pub(super) fn decide_below(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
         match self.held(desk, plan) {
             Some((hold, until)) => self.hold_for(desk, plan, rule, hold, until),
-            None => self.check(desk, plan, rule),
+            None => self.check(desk, plan, rule, Rung::Unit),
         }
     }
 
@@ -117,7 +125,7 @@ impl Keeper {
                 self.alert(desk, format!("{}: nothing is done, for {unit} is disabled or masked; `systemctl enable {unit}`, or only_if_enabled = false", holding.rule));
             }
         }
-        let spent = holding.hold == Hold::Quarantine && !again;
+        let spent = holding.hold == Hold::Quarantine && (!again || self.incident.is_some());
         if holding.plan == Plan::Restart && !self.beats.iter().any(super::Beat::is_asking) {
             self.begin(desk.now, Kind::Linger);
         }
@@ -138,8 +146,10 @@ impl Keeper {
         let Stage::Holding(holding) = &self.stage else { return };
         let (plan, rule, known, hold) =
             (holding.plan, holding.rule.clone(), holding.known, holding.hold.clone());
+        let climbs = self.is_to_climb(desk.now, &hold);
         if let Some((still, until)) = self.held(desk, plan).filter(|(_, until)| *until > desk.now)
             && alike(&still, &hold)
+            && !climbs
         {
             self.wait_on(desk, still, until);
             return;
@@ -192,6 +202,7 @@ impl Keeper {
             | Hold::Package { .. }
             | Hold::Boot
             | Hold::Shutdown
+            | Hold::Reboot { .. }
             | Hold::Frozen
             | Hold::Debugger { .. }
             | Hold::Systemd
@@ -255,6 +266,7 @@ impl Keeper {
                 | Hold::Package { .. }
                 | Hold::Boot
                 | Hold::Shutdown
+                | Hold::Reboot { .. }
                 | Hold::Frozen
                 | Hold::Debugger { .. }
                 | Hold::Systemd => false,
@@ -282,6 +294,40 @@ impl Keeper {
     /// The first thing that stands against a plan, and when to look again at the latest.
     fn held(&mut self, desk: &mut Desk<'_>, plan: Plan) -> Option<(Hold, Mono)> {
         let later = desk.now + ASK_AGAIN;
+        if let Some(held) = self.hands_off_for(desk, plan, later) {
+            return Some(held);
+        }
+        if let Some(until) = desk.reboots.on_its_way_until(desk.now) {
+            return Some((Hold::Shutdown, until));
+        }
+        if let Some(on) = self.failing_dependency(desk, plan) {
+            return Some((Hold::Dependency { on }, later));
+        }
+        match self.tries.room(desk.now, &self.guard) {
+            Room::Now => {}
+            Room::Backoff(until) => return Some((Hold::Backoff, until)),
+            Room::Spent(until) => return Some((Hold::Quarantine, self.climb_or(desk.now, until))),
+        }
+        if let Some(until) = desk.host_tries.room(desk.now, desk.host.restarts, desk.host.within) {
+            return Some((Hold::HostBudget, until));
+        }
+        if let Some((on, until)) = self.waits_its_turn(desk, plan) {
+            return Some((Hold::Together { on }, until.min(later)));
+        }
+        if plan == Plan::Restart {
+            let others = desk.briefs.iter().filter(|(service, _)| **service != self.service);
+            let busy: Vec<Mono> = others
+                .filter_map(|(_, brief)| brief.restarting_until.filter(|until| *until > desk.now))
+                .collect();
+            if busy.len() >= desk.host.concurrent_restarts as usize {
+                return Some((Hold::Concurrency, busy.iter().copied().min().unwrap_or(later).min(later)));
+            }
+        }
+        None
+    }
+
+    /// Who must not be crossed, whatever is to be done: operators, and jobs that are not ours.
+    pub(super) fn hands_off_for(&self, desk: &Desk<'_>, plan: Plan, later: Mono) -> Option<(Hold, Mono)> {
         if let Some(twin) = &self.twin {
             return Some((Hold::Twin { service: twin.to_string() }, later));
         }
@@ -301,33 +347,7 @@ impl Keeper {
                 return Some((Hold::Unstartable { why: why.to_owned() }, later));
             }
         }
-        if let Some(hold) = self.held_by_unit() {
-            return Some((hold, later));
-        }
-        if let Some(on) = self.failing_dependency(desk, plan) {
-            return Some((Hold::Dependency { on }, later));
-        }
-        match self.tries.room(desk.now, &self.guard) {
-            Room::Now => {}
-            Room::Backoff(until) => return Some((Hold::Backoff, until)),
-            Room::Spent(until) => return Some((Hold::Quarantine, until)),
-        }
-        if let Some(until) = desk.host_tries.room(desk.now, desk.host.restarts, desk.host.within) {
-            return Some((Hold::HostBudget, until));
-        }
-        if let Some((on, until)) = self.waits_its_turn(desk, plan) {
-            return Some((Hold::Together { on }, until.min(later)));
-        }
-        if plan == Plan::Restart {
-            let others = desk.briefs.iter().filter(|(service, _)| **service != self.service);
-            let busy: Vec<Mono> = others
-                .filter_map(|(_, brief)| brief.restarting_until.filter(|until| *until > desk.now))
-                .collect();
-            if busy.len() >= desk.host.concurrent_restarts as usize {
-                return Some((Hold::Concurrency, busy.iter().copied().min().unwrap_or(later).min(later)));
-            }
-        }
-        None
+        self.held_by_unit().map(|hold| (hold, later))
     }
 }
 

@@ -81,12 +81,15 @@ impl Keeper {
                 }
                 self.unit(desk, *state);
             }
+            Known::Others(ref others) => {
+                self.reboot_looked_after(desk, fact.order, others);
+                self.checked(desk, fact.order, &fact.known);
+            }
             Known::Holders(_)
             | Known::Pressure(_)
             | Known::Preflight(_)
             | Known::Ourselves { .. }
-            | Known::PidFile(_)
-            | Known::Others(_) => {
+            | Known::PidFile(_) => {
                 self.checked(desk, fact.order, &fact.known);
             }
             Known::LastWords(lines) => self.last_words(desk, fact.order, &lines),

@@ -11,6 +11,7 @@ mod decide;
 mod gated;
 mod heard;
 mod judge;
+mod ladder;
 mod loops;
 mod needs;
 mod others;
@@ -31,21 +32,23 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::brief::Brief;
 use self::{
-    acting::Acting, back::Unsure, checking::Checking, gated::Gated, loops::Loop, others::AtWork, unfit::Unfit,
+    acting::Acting, back::Unsure, checking::Checking, gated::Gated, ladder::Climb, loops::Loop,
+    others::AtWork, unfit::Unfit,
 };
 use super::{
     Ids,
     beat::{Beat, Kind, Told},
     common::Common,
     incident::Incident,
+    reboots::Reboots,
     seed::Seed,
     settings::{Guard, Host},
     tries::{HostTries, Tries},
 };
 use crate::model::{
-    Answer, Ask, CgroupId, Decision, Exit, Fact, Gate, Hold, Incarnation, IncidentEnd, IncidentId, JobKind,
-    Known, Look, Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent, Suspicion, Tell,
-    Unit, UnitState, Verdict, Warning, Why,
+    Answer, Ask, CgroupId, Decision, Exit, Fact, FileState, Gate, Hold, Incarnation, IncidentEnd, IncidentId,
+    JobKind, Known, Look, Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent, Suspicion,
+    Tell, Unit, UnitState, Verdict, Warning, Why,
 };
 
 /// A dead main process that systemd has not reaped: it is given this long before the heartbeat is asked.
@@ -67,6 +70,7 @@ pub(super) struct Desk<'a> {
     pub(super) seed: &'a mut Seed,
     pub(super) host: &'a Host,
     pub(super) host_tries: &'a mut HostTries,
+    pub(super) reboots: &'a mut Reboots,
     pub(super) briefs: &'a BTreeMap<Service, Brief>,
     pub(super) units: &'a BTreeMap<Unit, UnitState>,
     /// Gates without a figure, of which it was told.
@@ -150,6 +154,8 @@ pub(super) struct Keeper {
     listener_lost: bool,
     /// Who else is at work, while that holds this service.
     at_work: Option<AtWork>,
+    /// What becomes of the last rung.
+    climb: Climb,
     /// It has been reloading since then, and has not answered well since it was done.
     reloading: Option<Mono>,
     /// When another hand started a unit that nobody had stopped.
@@ -253,6 +259,7 @@ impl Keeper {
             unfit: None,
             listener_lost: false,
             at_work: None,
+            climb: Climb::default(),
             reloading: None,
             by_others: VecDeque::new(),
             warned: BTreeMap::new(),
@@ -307,6 +314,7 @@ impl Keeper {
         }
         self.no_last_words(desk);
         self.remind(desk);
+        self.reboot_overdue(desk);
         match &mut self.stage {
             Stage::New | Stage::Down | Stage::Up => self.unseen_for_long(desk),
             Stage::Ending { look_at, pause, .. } => {
@@ -350,6 +358,7 @@ impl Keeper {
         let backstop = self.has_backstop();
         let beats = self.beats.iter().filter_map(|beat| beat.wake_at(backstop));
         let told = self.crash_loop.wake_at().into_iter().chain(self.tries.remind_at());
+        let told = told.chain(self.climb.wake_at());
         beats.chain(stage).chain(told).chain(self.pause.as_ref().map(|pause| pause.until)).min()
     }
 

@@ -42,9 +42,11 @@ impl Keeper {
     /// asked. So must a front end, which holds only a restart: it and not this one may be what is sick. Of those that wait for
     /// each other, one must begin.
     pub(super) fn failing_dependency(&self, desk: &Desk<'_>, plan: Plan) -> Option<String> {
-        if self.waived {
-            return None;
-        }
+        if self.waived { None } else { self.fails_that_it_needs(desk, plan) }
+    }
+
+    /// The same, however long it has waited for that.
+    pub(super) fn fails_that_it_needs(&self, desk: &Desk<'_>, plan: Plan) -> Option<String> {
         let began = self.incident.as_ref().map_or(desk.now, |incident| incident.began);
         for dependency in &self.guard.depends_on {
             match dependency {

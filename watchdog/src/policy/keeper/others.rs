@@ -100,8 +100,8 @@ impl Keeper {
 }
 
 /// The weightiest first.
-fn stands_against(plan: Plan, others: &Others) -> Option<Hold> {
-    let Others { system, package, frozen, tracer } = others;
+pub(super) fn stands_against(plan: Plan, others: &Others) -> Option<Hold> {
+    let Others { system, package, frozen, tracer, began: _ } = others;
     let living = plan == Plan::Restart;
     match (system, package, tracer) {
         (SystemState::Stopping, _, _) => Some(Hold::Shutdown),
@@ -119,6 +119,7 @@ fn limit(hold: &Hold) -> (Duration, bool) {
         Hold::Package { .. } => (PACKAGE, true),
         Hold::Boot => (BOOT, true),
         Hold::Shutdown
+        | Hold::Reboot { .. }
         | Hold::Frozen
         | Hold::Debugger { .. }
         | Hold::Backoff

@@ -85,6 +85,7 @@ pub(super) fn action(action: Action) -> &'static str {
         Action::StartAfresh { .. } => "remove the stale PID file and start",
         Action::Kill => "kill",
         Action::Undo => "take back the start",
+        Action::Reboot => "reboot the host",
         Action::Cancel { .. } => "cancel the job",
     }
 }
@@ -121,6 +122,7 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::Package { by } => format!("a package manager is at work: {by}"),
         Hold::Boot => "jobs of the boot are still running".to_owned(),
         Hold::Shutdown => "the host shuts down".to_owned(),
+        Hold::Reboot { why } => format!("the host is not rebooted: {why}"),
         Hold::Frozen => "its processes are frozen".to_owned(),
         Hold::Debugger { by } => format!("a debugger is attached: {by}"),
         Hold::Systemd => "systemd's own Restart= acts first".to_owned(),

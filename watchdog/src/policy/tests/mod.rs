@@ -12,6 +12,7 @@ mod heartbeats;
 mod holds;
 mod intent;
 mod jobs;
+mod ladder;
 mod loops;
 mod missed;
 mod needs;
@@ -28,7 +29,7 @@ use std::{collections::VecDeque, fmt::Write as _, time::Duration};
 use expect_test::Expect;
 
 use self::words::{decision, others, pressure, state, unit};
-use super::{Guard, Host, Input, Policy, Pulse, Settings, StalePidFile, settings::Gates};
+use super::{Guard, Host, Input, Ladder, Policy, Pulse, Settings, StalePidFile, settings::Gates};
 use crate::model::*;
 
 /// Runs a script against a host with the services `web` (unit web.service) and, where the script names it, `app`.
@@ -99,6 +100,11 @@ fn guard(unit: &str) -> Guard {
         backoff: Duration::from_secs(1),
         backoff_max: Duration::from_secs(300),
         stable: Duration::from_secs(600),
+        ladder: Ladder {
+            reboot: false,
+            reboot_after: Duration::from_secs(1800),
+            reboot_every: Duration::from_secs(3600),
+        },
     }
 }
 
@@ -121,7 +127,7 @@ impl World {
             asks: VecDeque::new(),
             acts: VecDeque::new(),
             looks: VecDeque::new(),
-            others: Others::default(),
+            others: others(&[]),
             log: String::new(),
         }
     }
@@ -206,6 +212,13 @@ impl World {
             }
             ["alive"] => self.answer(&name, Verdict::Alive),
             ["dead"] => self.answer(&name, Verdict::Dead),
+            ["fails"] => {
+                for pause in [200, 0] {
+                    let open = self.asks.iter().filter(|ask| ask.service == name).count();
+                    (0..open).for_each(|_| self.answer(&name, Verdict::Dead));
+                    self.sleep_until(self.now + Duration::from_millis(pause));
+                }
+            }
             ["unknown"] => self.answer(&name, Verdict::Unknown),
             ["queued", job] => self.reply(&name, Result::Queued { job: job.parse().unwrap() }),
             ["refused", error] => {
@@ -279,6 +292,11 @@ impl World {
             ["configured"] => {
                 let mut settings = self.policy.settings();
                 settings.services.insert(name, guard(&format!("{service}.service")));
+                self.put(Input::Settings(Box::new(settings)));
+            }
+            ["observe"] => {
+                let mut settings = self.policy.settings();
+                settings.host.observe = true;
                 self.put(Input::Settings(Box::new(settings)));
             }
             ["back"] => self.put(Input::Back { seed: 8 }),

@@ -93,10 +93,14 @@ pub(super) fn decision(decision: &Decision) -> String {
     }
 }
 
-/// Who else is at work: `apt`, `gdb`, `frozen`, `boot`, `shutdown`, or nobody.
+/// Who else is at work: `apt`, `gdb`, `frozen`, `boot`, `shutdown`, or nobody; PID 1 began with the kernel, or at `began=SECONDS`.
 pub(super) fn others(words: &[&str]) -> Others {
-    let mut others = Others::default();
+    let mut others = Others { began: Some(Mono(0)), ..Others::default() };
     for word in words {
+        if let Some(("began", seconds)) = word.split_once('=') {
+            others.began = Some(Mono(0) + Duration::from_secs(seconds.parse().unwrap()));
+            continue;
+        }
         match *word {
             "apt" => others.package = Some("process 7 (apt-get) holds /var/lib/dpkg/lock-frontend".into()),
             "gdb" => others.tracer = Some("process 8 (gdb) traces process 10 (web)".into()),

@@ -66,6 +66,12 @@ fn a_decision_says_its_rule() {
         [
             tell(Decision::Act { action, rule: rule.clone(), observed_only: false }),
             tell(Decision::Act { action: Action::Start { reset: true }, rule, observed_only: true }),
+            tell(Decision::Act {
+                action: Action::Reboot,
+                rule: "30 min in quarantine".into(),
+                observed_only: false,
+            }),
+            tell(Decision::Hold { hold: Hold::Reboot { why: "an operator's pause".into() }, until: AT }),
             tell(Decision::Hold { hold: Hold::Backoff, until: AT + Duration::from_millis(1_100) }),
             tell(Decision::Hold { hold: Hold::Dependency { on: "mariadb".into() }, until: AT }),
             tell(Decision::LeaveAlone {
@@ -80,6 +86,10 @@ fn a_decision_says_its_rule() {
             nginx: decided: restart nginx.service, because 2 of 2 heartbeats dead
             {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"act":{"action":{"start":{"reset":true}},"observed_only":true,"rule":"2 of 2 heartbeats dead"}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
             nginx: decided: would clear the start limit and start nginx.service (observing only), because 2 of 2 heartbeats dead
+            {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"act":{"action":"reboot","observed_only":false,"rule":"30 min in quarantine"}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
+            nginx: decided: reboot the host for nginx.service, because 30 min in quarantine
+            {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"hold":{"hold":{"reboot":{"why":"an operator's pause"}},"until_us":5000000250}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
+            nginx: waits at most 0 µs: a reboot of the host is due and not done, an operator's pause
             {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"hold":{"hold":"backoff","until_us":5001100250}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
             nginx: waits at most 1.10 s: the pause between two restarts
             {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"hold":{"hold":{"dependency":{"on":"mariadb"}},"until_us":5000000250}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}

@@ -131,13 +131,13 @@ unit = "php8.2-fpm.service"
             28 | stop_timout = "3s"
                | ^^^^^^^^^^^ did you mean `stop_timeout`?
 
-            error: unknown key `ladder` in [service.web.restart]
-              --> watchdog.toml:29:1
+            error: cannot use this value of `service.web.restart.ladder`
+              --> watchdog.toml:29:10
                |
             29 | ladder = []
-               | ^^^^^^ not in this version yet
+               |          ^^ expected a table, found a list
                |
-               = help: take it out: nothing would come of it
+               = help: write [service.web.restart.ladder] on a line of its own
 
             error: [service.php] has no `unit`
               --> watchdog.toml:30:10
@@ -321,19 +321,51 @@ concurrent_restarts = 0
 }
 
 #[test]
-fn b16_a_ladder_of_later_steps_is_refused_until_there_is_one() {
+fn b16_a_ladder_of_other_rungs_is_no_ladder() {
     check_service(
         "[service.web.restart]\nladder = [\"restart\", \"reboot\"]\n",
         expect![[r#"
-        error: unknown key `ladder` in [service.web.restart]
-         --> watchdog.toml:4:1
-          |
-        4 | ladder = ["restart", "reboot"]
-          | ^^^^^^ not in this version yet
-          |
-          = help: take it out: nothing would come of it
+            error: cannot use this value of `service.web.restart.ladder`
+             --> watchdog.toml:4:10
+              |
+            4 | ladder = ["restart", "reboot"]
+              |          ^^^^^^^^^^^^^^^^^^^^^ expected a table, found a list
+              |
+              = help: write [service.web.restart.ladder] on a line of its own
 
-        The configuration has a fault and is not used.
-    "#]],
+            The configuration has a fault and is not used.
+        "#]],
+    );
+    check_service(
+        "[service.web.restart.ladder]\nreboot = \"yes\"\nreboot_after = \"10ms\"\nreboot_every = \"30m\"\nreboot_evry = \"6h\"\n",
+        expect![[r#"
+            error: cannot use this value of `service.web.restart.ladder.reboot`
+             --> watchdog.toml:4:10
+              |
+            4 | reboot = "yes"
+              |          ^^^^^ expected true or false, found a text
+              |
+              = help: without quotes
+
+            error: cannot use this value of `service.web.restart.ladder.reboot_after`
+             --> watchdog.toml:5:16
+              |
+            5 | reboot_after = "10ms"
+              |                ^^^^^^ expected a duration from 1s to 8784h
+
+            error: cannot use this value of `service.web.restart.ladder.reboot_every`
+             --> watchdog.toml:6:16
+              |
+            6 | reboot_every = "30m"
+              |                ^^^^^ expected a duration from 1h to 8784h
+
+            error: unknown key `reboot_evry` in [service.web.restart.ladder]
+             --> watchdog.toml:7:1
+              |
+            7 | reboot_evry = "6h"
+              | ^^^^^^^^^^^ did you mean `reboot_every`?
+
+            The configuration has 4 faults and is not used.
+        "#]],
     );
 }

@@ -104,6 +104,9 @@ fn plan(kind: u8, host: u32) -> Settings {
     settings.host.restarts = host;
     let web = settings.services.get_mut(&Service::new("web")).unwrap();
     web.backoff_max = Duration::from_secs(30);
+    web.ladder.reboot = kind != 0;
+    web.ladder.reboot_after = Duration::from_secs(10);
+    web.ladder.reboot_every = Duration::from_secs(100);
     match kind {
         0 => {}
         1 => web.heartbeats.clear(),

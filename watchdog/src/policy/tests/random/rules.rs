@@ -13,6 +13,8 @@ pub(super) struct Rules {
     units: BTreeMap<Unit, Known>,
     /// Restarts and starts that were not refused.
     restarts: Vec<(Mono, Service, OrderId)>,
+    /// The last reboot that was asked for.
+    reboot: Option<Mono>,
     /// Incidents that cost an action and have not ended.
     pub(super) open: BTreeMap<IncidentId, Mono>,
 }
@@ -33,12 +35,14 @@ struct Known {
     deads: u32,
     ended: bool,
     paused: Option<Mono>,
+    /// Its budget is spent since then, and it has not been well.
+    quarantined: Option<Mono>,
 }
 
 impl Rules {
     pub(super) fn new(units: impl Iterator<Item = Unit>) -> Rules {
         let units = units.map(|unit| (unit, Known::default())).collect();
-        Rules { units, restarts: vec![], open: BTreeMap::new() }
+        Rules { units, restarts: vec![], reboot: None, open: BTreeMap::new() }
     }
 
     /// What is about to be told to the policy.
@@ -81,17 +85,43 @@ impl Rules {
             match order {
                 Order::Act(act) => self.act(now, settings, act),
                 Order::Tell(tell) => {
-                    let Decision::End(_) = &tell.decision else { continue };
+                    let Decision::End(story) = &tell.decision else { continue };
                     if let Some(incident) = tell.incident {
                         self.open.remove(&incident);
                     }
                     let known = self.of(&tell.service);
+                    match story.end {
+                        IncidentEnd::Quarantined => drop(known.quarantined.get_or_insert(now)),
+                        IncidentEnd::Recovered => known.quarantined = None,
+                        IncidentEnd::StoodDown | IncidentEnd::Superseded => {}
+                    }
                     known.deads = 0;
                     known.ended = known.state.as_ref().is_some_and(|state| !state.active.is_up());
                 }
                 Order::Ask(_) | Order::Look(_) => {}
             }
         }
+    }
+
+    fn reboot(&mut self, now: Mono, settings: &Settings, act: &Act) {
+        let guard = &settings.services[&act.service];
+        let failures = guard.heartbeats.iter().map(|pulse| pulse.failures).min().unwrap_or(1);
+        let ladder = &guard.ladder;
+        assert!(ladder.reboot && !settings.host.observe, "a reboot that nobody asked for: {act:?}");
+        assert!(now >= Mono(0) + ladder.reboot_every, "a reboot so soon after the boot: {act:?}");
+        let long = |since: Option<Mono>| since.is_some_and(|since| now.since(since) >= ladder.reboot_after);
+        assert!(self.reboot.is_none() || long(self.reboot), "a second reboot at once: {act:?}");
+        assert!(self.units.values().all(|known| known.paused.is_none()), "a reboot in a pause: {act:?}");
+        for (unit, other) in &self.units {
+            let busy = other.acting.is_some_and(|(_, at, _)| now.since(at) < Duration::from_secs(30));
+            assert!(!busy, "a reboot while {unit} is being restarted: {act:?}");
+        }
+        let known = self.of(&act.service);
+        assert!(long(known.quarantined), "a reboot without a quarantine: {act:?}");
+        assert!(known.ended || known.deads >= failures, "a reboot without a failure: {act:?}");
+        assert!(!known.stop_stands, "against an operator's stop: {act:?}");
+        self.open.insert(act.incident, now);
+        self.reboot = Some(now);
     }
 
     /// It moves by itself where it must, and never in a circle.
@@ -179,6 +209,10 @@ impl Rules {
     }
 
     fn act(&mut self, now: Mono, settings: &Settings, act: &Act) {
+        if act.action == Action::Reboot {
+            self.reboot(now, settings, act);
+            return;
+        }
         let failures = settings.services[&act.service].heartbeats.iter().map(|pulse| pulse.failures).min();
         let known = self.of(&act.service);
         assert_eq!(act.incarnation, known.run, "an order for another incarnation: {act:?}");
@@ -200,6 +234,7 @@ impl Rules {
                 self.open.insert(act.incident, now);
                 return;
             }
+            Action::Reboot => return, // seen to above
             Action::Kill | Action::Cancel { .. } => {
                 assert!(self.open.contains_key(&act.incident), "beside an incident: {act:?}");
                 return;

@@ -209,7 +209,7 @@ impl Systemd {
             Question::Preflight => Known::Preflight(Preflight::Passed),
             Question::Pressure => Known::Pressure(Box::default()),
             Question::PidFile => Known::PidFile(None),
-            Question::Others => Known::Others(Box::default()),
+            Question::Others => Known::Others(Box::new(Others { began: Some(Mono(0)), ..Others::default() })),
             Question::LastWords => Known::LastWords(vec!["cannot go on".into()]),
         };
         let fact = Input::Fact(Fact { order: look.id, service: look.service, at: now, known });
@@ -251,6 +251,7 @@ impl Systemd {
                 Result::Queued { job: self.ask_job(at, JobKind::Start) }
             }
             Action::Undo => Result::Queued { job: self.ask_job(at, JobKind::Stop) },
+            Action::Reboot => Result::Queued { job: self.fleeting(at) }, // and somebody cancels it
             Action::Kill => {
                 let alive = !unit.active.is_down() && Some(incarnation(unit.run)) == act.incarnation;
                 if !alive {
