@@ -21,6 +21,7 @@ mod a6_deadline;
 mod a7_status;
 mod a8_others;
 mod b12_systemd_first;
+mod b16_reboot;
 mod b1_clean_end;
 mod b9_sites;
 mod bad_input;
