@@ -25,7 +25,7 @@ use crate::{
     policy::{gates, reboots::GOES_DOWN},
 };
 
-/// What stands against a reboot is looked at again after this.
+/// What stands against a reboot is looked at again after this, or after `reboot_after` where that is less.
 const AGAIN: Duration = Duration::from_secs(300);
 
 /// How far up the ladder a plan goes.
@@ -143,7 +143,7 @@ impl Keeper {
 
     /// When a service in quarantine is looked at again: for its next slow retry, or for the last rung.
     pub(super) fn climb_or(&self, now: Mono, until: Mono) -> Mono {
-        self.due_at().map_or(until, |due| if due > now { until.min(due) } else { until.min(now + AGAIN) })
+        self.due_at().map_or(until, |due| if due > now { until.min(due) } else { until.min(self.later(now)) })
     }
 
     /// What must be known before the host is rebooted.
@@ -164,7 +164,7 @@ impl Keeper {
 
     /// An answer came. Of a reboot, what is not known stands against it.
     pub(super) fn checked_before_a_reboot(&mut self, desk: &Desk<'_>, plan: Plan, known: &Known) {
-        let (later, every) = (desk.now + AGAIN, self.guard.ladder.reboot_every);
+        let (later, every) = (self.later(desk.now), self.guard.ladder.reboot_every);
         let found = |question, why| Some((Against::Found { question, why }, later));
         let against = match known {
             Known::Others(others) => match (stands_against(plan, others), others.began) {
@@ -198,7 +198,7 @@ impl Keeper {
     /// An answer did not come in time.
     pub(super) fn not_known_before_a_reboot(&mut self, desk: &Desk<'_>, question: Question) {
         let why = format!("not known in time: {}", words::question(question));
-        self.note(Some((Against::Found { question, why }, desk.now + AGAIN)));
+        self.note(Some((Against::Found { question, why }, self.later(desk.now))));
     }
 
     fn note(&mut self, against: Option<(Against, Mono)>) {
@@ -302,7 +302,7 @@ impl Keeper {
 
     /// It is not done: told, unless the same was told last.
     fn stays(&mut self, desk: &mut Desk<'_>, rule: &str, against: Against, until: Mono) {
-        let until = until.max(desk.now + AGAIN);
+        let until = until.max(self.later(desk.now));
         self.climb.not_before = until;
         if self.climb.told.as_ref().is_some_and(|told| told.is_like(&against)) {
             return;
@@ -316,6 +316,10 @@ impl Keeper {
         }
         self.tell(desk, incident, Decision::Hold { hold: Hold::Reboot { why }, until });
         self.climb.told = Some(against);
+    }
+
+    fn later(&self, now: Mono) -> Mono {
+        now + AGAIN.min(self.guard.ladder.reboot_after)
     }
 
     fn is_due(&self, now: Mono) -> bool {
@@ -333,7 +337,7 @@ impl Keeper {
 
     /// The first thing that stands against it and is known without a look, and when it is worth another try.
     fn against(&self, desk: &Desk<'_>, plan: Plan) -> Option<(Against, Mono)> {
-        let (now, later, ladder) = (desk.now, desk.now + AGAIN, &self.guard.ladder);
+        let (now, later, ladder) = (desk.now, self.later(desk.now), &self.guard.ladder);
         if let Some((hold, until)) = self.hands_off_for(desk, plan, later) {
             return Some((Against::Hold(hold), until));
         }
