@@ -220,7 +220,12 @@ impl Memory {
 
     /// A state that stands for all before it.
     pub(super) fn state(&mut self, now: Mono, policy: &Policy) {
-        self.pauses.retain(|_, (until, _)| *until > now);
+        let pauses = std::mem::take(&mut self.pauses).into_values();
+        let lasting = pauses.filter(|(until, _)| *until > now).map(|(until, pause)| {
+            let service = policy.name_of(&pause.service);
+            (service.clone(), (until, KeptPause { service, ..pause }))
+        });
+        self.pauses = lasting.collect();
         let Some(store) = &mut self.store else { return };
         self.inputs = 0;
         let pauses = self.pauses.values().map(|(_, pause)| pause.clone()).collect();

@@ -48,8 +48,8 @@ impl Policy {
         self.units.retain(|unit, _| watched.contains(unit));
     }
 
-    /// What was ordered under an old name comes back under it, once nobody else has that name.
-    pub(super) fn name_of(&self, service: &Service) -> Service {
+    /// What was ordered or said of a service under an old name is of this one, unless somebody else has that name now.
+    pub fn name_of(&self, service: &Service) -> Service {
         let moved = self.moved.get(service).filter(|_| !self.keepers.contains_key(service));
         moved.unwrap_or(service).clone()
     }

@@ -218,6 +218,27 @@ fn a18_a_pause_outlives_watchdog_and_the_boot_until_its_end_by_the_wall_clock() 
 }
 
 #[test]
+fn a18_a_pause_goes_with_its_service_to_another_name_and_over_the_boot() {
+    let folder = tempfile::tempdir().unwrap();
+    let Recovered { mut policy, mut memory, .. } = read(folder.path(), 3);
+    let now = clock::now();
+    let until = now + Duration::from_secs(600);
+    let pause = Pause { until, since: clock::wall(), by: "alice".into(), reason: "deploy".into() };
+    let mut renamed = settings(3);
+    let web = renamed.services.remove(&web_service()).unwrap();
+    renamed.services.insert(Service::new("www"), web);
+    let command = Command::Pause { service: web_service(), pause };
+    for input in [Input::Command(command), Input::Settings(Box::new(renamed))] {
+        memory.input(now, &input);
+        policy.step(now, input);
+    }
+    memory.state(now, &policy);
+    dies(memory);
+    let (_, kept) = store::open(folder.path(), "another boot", "0").unwrap();
+    assert_eq!(kept.pauses.iter().map(|pause| pause.service.as_str()).collect::<Vec<_>>(), ["www"]);
+}
+
+#[test]
 fn c15_without_a_store_nothing_waits_and_it_is_told_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("no folder");
