@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn b8_a_shutdown_that_is_queued_or_taken_back_is_asked_about() {
+    fn f4_a_shutdown_that_is_queued_or_taken_back_is_asked_about() {
         let mut system = running();
         system.heard(&job("shutdown.target"));
         assert!(!system.runs() && system.wants());
