@@ -87,6 +87,10 @@ impl Keeper {
 
     /// A job that is not ours left the unit down: an operator's stop, also of a unit that had failed ("leave it down").
     pub(super) fn stopped_by_other(&mut self, desk: &mut Desk<'_>) {
+        if let Some(on) = self.failing_need(desk).filter(|_| self.stage != Stage::Down) {
+            let unit = &self.guard.unit;
+            self.alert(desk, format!("{unit} was stopped while {on}, which it needs, is failing: taken for an operator's stop, it stays down; where it was systemd for BindsTo= or Requires=, start it"));
+        }
         self.stopped = true;
         self.exit = None;
         self.tries.sick(desk.now, &self.guard);

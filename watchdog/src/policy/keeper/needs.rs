@@ -80,6 +80,20 @@ impl Keeper {
         in_front.map(ToString::to_string)
     }
 
+    /// What it needs that has ended and was not stopped: systemd may stop this one for that.
+    pub(super) fn failing_need(&self, desk: &Desk<'_>) -> Option<String> {
+        self.guard.depends_on.iter().find_map(|dependency| match dependency {
+            Dependency::Service(service) => {
+                let brief = desk.briefs.get(service)?;
+                (brief.failing && !brief.rests).then(|| service.to_string())
+            }
+            Dependency::Unit(unit) => {
+                let failed = desk.units.get(unit)?.active == ActiveState::Failed;
+                failed.then(|| unit.to_string())
+            }
+        })
+    }
+
     /// Whether that one waits, itself or by what it waits for, for this one.
     fn is_awaited_by(&self, desk: &Desk<'_>, other: &super::Service) -> bool {
         let mut waiting = other.clone();

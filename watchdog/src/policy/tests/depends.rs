@@ -14,6 +14,30 @@ fn on_app(settings: &mut Settings) {
     settings.services.get_mut(&Service::new("web")).unwrap().depends_on = vec![needed];
 }
 
+/// BindsTo=: systemd stops it by a job of its own, which nobody can tell from an operator's.
+#[test]
+fn g4_a_stop_while_what_it_needs_has_failed_is_respected_and_told() {
+    let script = |ends: &str| {
+        format!(
+            "0 unit active
+             0 alive
+             0 app unit active run=7
+             0 app alive
+             60000 app unit {ends}
+             60001 job 5 new
+             60002 unit deactivating job=5
+             60003 unit inactive
+             60003 job 5 done inactive
+             90000 sleep"
+        )
+    };
+    let log = |ends| log_of(on_app, &script(ends));
+    let failed = log("failed run=7 result=exit-code main=3");
+    assert!(failed.contains("web.service was stopped while app, which it needs, is failing"), "{failed}");
+    assert!(!failed.contains("act web"), "{failed}");
+    assert!(!log("inactive run=7 main=0").contains("was stopped while"));
+}
+
 #[test]
 fn a14_f12_what_fails_for_its_dependency_is_not_restarted_and_asked_again_once_that_is_well() {
     check_with(
