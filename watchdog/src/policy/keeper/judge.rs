@@ -33,7 +33,7 @@ impl Keeper {
         }
         let incarnation = state.incarnation;
         if active == ActiveState::Reloading {
-            self.reloading.get_or_insert(desk.now);
+            self.reloads(desk.now);
         }
         let missed_run = !another_run && incarnation.is_some() && incarnation != self.incarnation;
         // what came before this word is over: it runs
@@ -53,6 +53,16 @@ impl Keeper {
         }
         self.acting_unit(desk);
         self.judge(desk);
+    }
+
+    /// The unit says that it reloads. A reload of what is well has its own time, and each further one of what is not has none.
+    fn reloads(&mut self, now: super::Mono) {
+        let before = self.unit.as_ref().map(|unit| unit.active);
+        let another = before != Some(ActiveState::Reloading);
+        if another && self.stage == Stage::Up && self.incident.is_none() {
+            self.reloading = Some(now);
+        }
+        self.reloading.get_or_insert(now);
     }
 
     /// A job came or went.

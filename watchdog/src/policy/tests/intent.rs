@@ -249,6 +249,28 @@ fn d11_a_reload_that_does_not_end_is_no_excuse() {
     );
 }
 
+/// A certificate is renewed, and the log rotated soon after; no heartbeat was due between.
+#[test]
+fn d11_each_reload_of_what_is_well_has_its_own_time() {
+    ends(
+        "0 unit active
+         0 alive
+         60000 unit reloading
+         60001 unit active
+         100000 unit reloading
+         100000 suspicion
+         100100 dead
+         100300 dead
+         101000 unit active
+         101001 dead
+         101100 alive",
+        |_| {},
+        expect![[r#"
+            101.1s web: Recovered after 1.1s and 0 restarts
+        "#]],
+    );
+}
+
 #[test]
 fn g10_another_hand_that_starts_it_again_and_again_is_told_once() {
     ends(
