@@ -338,9 +338,12 @@ impl Keeper {
             return Some((Hold::Observe, later));
         }
         if let Some(unit) = &self.unit {
-            let off = unit.load == LoadState::Masked
-                || matches!(unit.file, FileState::Disabled | FileState::Masked);
-            if self.guard.only_if_enabled && off {
+            let off = match unit.file {
+                FileState::Masked => true,
+                FileState::Disabled => !unit.socket_activated, // its socket starts it for any client: that is enabled
+                FileState::Other => false,
+            };
+            if self.guard.only_if_enabled && (off || unit.load == LoadState::Masked) {
                 return Some((Hold::Disabled, later));
             }
             if let Some(why) = cannot_start(unit.load).filter(|_| plan == Plan::Restart) {

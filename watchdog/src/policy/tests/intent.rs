@@ -272,6 +272,16 @@ fn d11_each_reload_of_what_is_well_has_its_own_time() {
 }
 
 #[test]
+fn b10_a_disabled_unit_whose_socket_listens_is_kept_and_a_masked_one_is_not() {
+    let script =
+        |words: &str| format!("0 unit active {words}\n0 alive\n1000 suspicion\n1000 dead\n1200 dead");
+    let log = |words| log_of(|_| {}, &script(words));
+    assert!(log("disabled socket").contains("act web: Restart"), "{}", log("disabled socket"));
+    assert!(log("disabled").contains("held: Disabled"));
+    assert!(log("masked socket").contains("held: Disabled"));
+}
+
+#[test]
 fn g10_another_hand_that_starts_it_again_and_again_is_told_once() {
     ends(
         "0 unit active
