@@ -33,8 +33,8 @@ pub(super) struct Tries {
     refused: u32,
     /// Restarts of systemd's own within the budget's time, at most `burst` of them.
     by_systemd: VecDeque<Mono>,
-    /// It was told that systemd's own restarts do not help.
-    loop_told: bool,
+    /// When it is told again that systemd's own restarts do not help, while that goes on.
+    loop_told: Option<Mono>,
 }
 
 /// May it be tried now?
@@ -114,10 +114,11 @@ impl Tries {
         recent < guard.burst as usize
     }
 
-    /// systemd restarted it by itself, which costs the same budget; true when that did not help so often that someone must hear of it, once.
+    /// systemd restarted it by itself, which costs the same budget; true when that did not help so often that someone must hear of
+    /// it, at first, after an hour and then each day.
     pub(super) fn restarted_by_systemd(&mut self, now: Mono, guard: &Guard) -> bool {
         self.by_systemd.retain(|then| now.since(*then) < guard.within);
-        self.loop_told &= !self.by_systemd.is_empty();
+        self.loop_told = self.loop_told.filter(|_| !self.by_systemd.is_empty());
         self.by_systemd.push_back(now);
         self.spent.push_back(now);
         if self.spent.len() > guard.burst.max(1) as usize {
@@ -127,7 +128,14 @@ impl Tries {
             return false;
         }
         self.by_systemd.pop_front();
-        !std::mem::replace(&mut self.loop_told, true)
+        let (tell, again) = match self.loop_told {
+            None => (true, now + REMIND_FIRST),
+            Some(at) => (at <= now, now + REMIND_AGAIN),
+        };
+        if tell {
+            self.loop_told = Some(again);
+        }
+        tell
     }
 
     pub(super) fn started(&mut self, now: Mono) {
@@ -161,10 +169,19 @@ impl Tries {
         self.quarantined.and(self.remind).map(|(at, _)| at)
     }
 
-    /// For how long it has been in quarantine, and how often it was tried since, when it is time to say so again.
-    pub(super) fn remind(&mut self, now: Mono) -> Option<(Duration, u32)> {
+    /// For how long it has been in quarantine, and how often it was tried since, when it is time to say so again. What is up and
+    /// has no heartbeat to prove it is left to become stable, which nothing else may tell.
+    pub(super) fn remind(&mut self, now: Mono, guard: &Guard) -> Option<(Duration, u32)> {
         let tried = self.quarantined?;
         let (_, since) = self.remind.filter(|(at, _)| *at <= now)?;
+        if let Some(healthy) = self.healthy_since {
+            let stable = healthy + guard.stable;
+            match stable <= now {
+                true => self.afresh(),
+                false => self.remind = Some((stable, since)),
+            }
+            return None;
+        }
         self.remind = Some((now + REMIND_AGAIN, since));
         Some((now.since(since), tried))
     }

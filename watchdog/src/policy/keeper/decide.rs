@@ -309,7 +309,7 @@ impl Keeper {
             Room::Spent(until) => return Some((Hold::Quarantine, self.climb_or(desk.now, until))),
         }
         if let Some(until) = desk.host_tries.room(desk.now, desk.host.restarts, desk.host.within) {
-            return Some((Hold::HostBudget, until));
+            return Some((Hold::HostBudget, until.min(desk.now + LONG))); // by then someone must hear of it
         }
         if let Some((on, until)) = self.waits_its_turn(desk, plan) {
             return Some((Hold::Together { on }, until.min(later)));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Desk, Hold, Keeper, Mono, OrderId, Question, words};
+use super::{Decision, Desk, Hold, Keeper, Mono, OrderId, Question, Stage, words};
 use crate::policy::cause;
 
 /// So many short runs in a row are a loop.
@@ -104,7 +104,10 @@ impl Keeper {
 
     /// A quarantine is never silent for good.
     pub(super) fn remind(&mut self, desk: &mut Desk<'_>) {
-        let Some((lasts, tried)) = self.tries.remind(desk.now) else { return };
+        let Some((lasts, tried)) = self.tries.remind(desk.now, &self.guard) else { return };
+        if self.stage == Stage::Down {
+            return; // it was stopped, and nobody tries it
+        }
         let unit = &self.guard.unit;
         let hours = lasts.as_secs() / 3600;
         self.alert(desk, format!("{unit} has been in quarantine for {hours} h and was tried {tried} times since; it is still watched and tried again"));

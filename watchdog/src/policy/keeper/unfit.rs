@@ -1,4 +1,4 @@
-//! A living instance is not stopped for one that could not be started.
+//! A living instance is not stopped for one that could not be started, and a start that systemd refuses is not told each time.
 
 use std::time::Duration;
 
@@ -45,6 +45,15 @@ impl Keeper {
                 self.unfit = Some(Unfit { why: why.clone(), told: told.unwrap_or(desk.now), held });
                 Some(Hold::Preflight { why })
             }
+        }
+    }
+
+    /// systemd refuses the request, and may for as long as its unit file is as it is.
+    pub(super) fn tell_refusal(&mut self, desk: &mut Desk<'_>, why: String) {
+        let known = self.refusal.as_ref().filter(|(told, at)| *told == why && desk.now.since(*at) < REMIND);
+        if known.is_none() {
+            self.refusal = Some((why.clone(), desk.now));
+            self.alert(desk, why);
         }
     }
 

@@ -10,12 +10,12 @@ use crate::{
     policy::{Guard, Settings},
 };
 
-fn web(change: impl FnOnce(&mut Guard)) -> impl FnOnce(&mut Settings) {
+pub(super) fn web(change: impl FnOnce(&mut Guard)) -> impl FnOnce(&mut Settings) {
     |settings| change(settings.services.get_mut(&Service::new("web")).unwrap())
 }
 
 /// The lines of a log that tell someone of something, and what is done.
-fn check_told(change: impl FnOnce(&mut Guard), script: &str, expect: Expect) {
+pub(super) fn check_told(change: impl FnOnce(&mut Guard), script: &str, expect: Expect) {
     let log = log_of(web(change), script);
     let told =
         |line: &&str| ["ALERT", " act ", "Quarantined", "Recovered"].iter().any(|word| line.contains(word));
@@ -111,41 +111,6 @@ fn c15_systemds_own_restarts_cost_the_same_budget_and_its_start_limit_means_quar
             60.31s web: ALERT crash loop: 3 runs in a row ended before they were 10s old, the last so: the unit ended: exit code 1 (an unclean exit code); its last words: no such table
             360.6s act web: Start { reset: true }
             361.002s web: Recovered after 902ms and 1 restarts
-        "#]],
-    );
-}
-
-#[test]
-fn f8_a_quarantine_reminds_after_an_hour_and_then_daily_and_is_left_by_itself() {
-    check_told(
-        |guard| {
-            (guard.burst, guard.within) = (1, Duration::from_secs(200_000));
-        },
-        "0 unit active
-         0 alive
-         60000 unit failed result=exit-code main=3
-         60000 nobody holds
-         60001 queued 1
-         60002 unit active run=2
-         60002 job 1 done active
-         60003 unit failed run=2 result=exit-code main=3
-         100000000 sleep
-         200059000 sleep
-         200060001 nobody holds
-         200060002 queued 2
-         200060003 unit active run=3
-         200060003 job 2 done active
-         200060004 alive
-         200060005 alive",
-        expect![[r#"
-            60s act web: Start { reset: false }
-            60.003s web: ALERT quarantined: 1 restarts within 200000s did not help (the unit ended: exit code 3 (an unclean exit code)); it is still watched and tried again, more and more seldom
-            60.003s web: Quarantined after 3ms and 1 restarts
-            3660.003s web: ALERT web.service has been in quarantine for 1 h and was tried 0 times since; it is still watched and tried again
-            90060.003s web: ALERT web.service has been in quarantine for 25 h and was tried 0 times since; it is still watched and tried again
-            176460.003s web: ALERT web.service has been in quarantine for 49 h and was tried 0 times since; it is still watched and tried again
-            200060.001s act web: Start { reset: false }
-            200060.005s web: Recovered after 5ms and 1 restarts
         "#]],
     );
 }

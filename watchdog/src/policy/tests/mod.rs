@@ -20,6 +20,7 @@ mod pid_files;
 mod preflight;
 mod random;
 mod reload;
+mod reminders;
 mod table;
 mod waits;
 mod words;
