@@ -37,7 +37,8 @@ pub(super) fn warnings(service: &Service, guard: &Guard, unit: &UnitState) -> Ve
             warn(format!("systemd cannot load {}: see `systemctl status {}`", unit.unit, unit.unit))
         }
     }
-    if unit.load == LoadState::Loaded && unit.file == FileState::Disabled && guard.only_if_enabled {
+    let disabled = unit.file == FileState::Disabled && !unit.socket_activated;
+    if unit.load == LoadState::Loaded && disabled && guard.only_if_enabled {
         warn(format!(
             "{} is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same",
             unit.unit
