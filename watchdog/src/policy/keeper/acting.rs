@@ -215,7 +215,6 @@ impl Keeper {
             self.own_jobs.pop_front();
         }
         self.foreign.remove(&job);
-        self.refusal = None;
         self.tries.accepted();
         self.sort(desk, job, &unsorted);
     }
@@ -241,7 +240,7 @@ impl Keeper {
         if error.ends_with("TransactionIsDestructive") || error.ends_with("TransactionJobsConflicting") {
             self.ending(desk.now);
         } else {
-            self.tell_refusal(desk, told);
+            self.alert_seldom(desk, told);
             let until = desk.now + self.guard.backoff.max(Duration::from_secs(30));
             self.hold_for(desk, plan, rule, Hold::Backoff, until);
         }

@@ -118,6 +118,7 @@ impl Keeper {
         (self.in_vain, self.gated, self.unfit, self.at_work) = (false, None, None, None);
         self.listener_lost = false;
         self.climb.afresh();
+        self.seldom.clear();
         desk.common.over(&self.service);
         self.stage = Stage::Up;
         self.quiet_beats();

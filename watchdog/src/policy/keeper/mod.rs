@@ -150,8 +150,8 @@ pub(super) struct Keeper {
     gated: Option<Gated>,
     /// What keeps it from being started again, while that holds its restart.
     unfit: Option<Unfit>,
-    /// Why systemd refused the last request, and when that was told last.
-    refusal: Option<(String, Mono)>,
+    /// What was told within the last hour and is not told again before.
+    seldom: BTreeMap<String, Mono>,
     /// Its last listener was lost: another may have its port by now.
     listener_lost: bool,
     /// Who else is at work, while that holds this service.
@@ -259,7 +259,7 @@ impl Keeper {
             port_held_by: None,
             gated: None,
             unfit: None,
-            refusal: None,
+            seldom: BTreeMap::new(),
             listener_lost: false,
             at_work: None,
             climb: Climb::default(),

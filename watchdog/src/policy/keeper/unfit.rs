@@ -1,4 +1,4 @@
-//! A living instance is not stopped for one that could not be started, and a start that systemd refuses is not told each time.
+//! A living instance is not stopped for one that could not be started, and what stands against each try is not told each time.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Keeper {
                 self.unfit = None;
                 let what = format!("its preflight says nothing and counts as passed: {why}");
                 self.step(desk.now, what.clone());
-                self.alert(desk, what);
+                self.alert_seldom(desk, what);
                 None
             }
             Preflight::Failed { .. } => {
@@ -48,12 +48,12 @@ impl Keeper {
         }
     }
 
-    /// systemd refuses the request, and may for as long as its unit file is as it is.
-    pub(super) fn tell_refusal(&mut self, desk: &mut Desk<'_>, why: String) {
-        let known = self.refusal.as_ref().filter(|(told, at)| *told == why && desk.now.since(*at) < REMIND);
-        if known.is_none() {
-            self.refusal = Some((why.clone(), desk.now));
-            self.alert(desk, why);
+    /// An alert about what lasts and is met at each try, such as a fault of the unit file.
+    pub(super) fn alert_seldom(&mut self, desk: &mut Desk<'_>, what: String) {
+        self.seldom.retain(|_, at| desk.now.since(*at) < REMIND);
+        if !self.seldom.contains_key(&what) {
+            self.seldom.insert(what.clone(), desk.now);
+            self.alert(desk, what);
         }
     }
 

@@ -177,3 +177,33 @@ fn g7_a_loop_of_systemds_own_that_goes_on_is_told_again_after_an_hour() {
     "#]]
     .assert_eq(&alerts.iter().map(|line| format!("{line}\n")).collect::<String>());
 }
+
+/// A full disk holds what lives for as long as it is full, and keeps the preflight from running.
+#[test]
+fn f11_a_preflight_that_cannot_run_is_told_once_an_hour_however_often_it_is_asked() {
+    let mut settings = settings(false);
+    settings.host.gates.disk_free = 100;
+    let guard = settings.services.get_mut(&Service::new("web")).unwrap();
+    guard.preflight = Some(vec!["/usr/sbin/nginx".into(), "-t".into()]);
+    let mut world = World::new(settings);
+    world.say("unit active");
+    world.say("alive");
+    world.sleep_until(ms(60_000));
+    world.say("suspicion");
+    for second in 60..9_000 {
+        world.sleep_until(ms(second * 1_000));
+        while !world.asks.is_empty() {
+            world.say("dead");
+        }
+        let asks = |world: &World, question| world.looks.iter().any(|look| look.question == question);
+        if asks(&world, Question::Preflight) {
+            world.say("preflight late");
+        }
+        if asks(&world, Question::Pressure) {
+            world.say("pressed disk=0");
+        }
+    }
+    assert!(world.log.matches("look web: Preflight").count() > 100, "{}", world.log);
+    assert_eq!(world.log.matches("ALERT its preflight says nothing").count(), 3, "{}", world.log);
+    assert!(!world.log.contains("act web"), "{}", world.log);
+}
