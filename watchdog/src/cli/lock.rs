@@ -17,7 +17,9 @@ pub(super) const HOST: &str = "/run/watchdog/lock";
 #[derive(Debug)]
 pub(super) struct Lock {
     _host: File,
-    _state: File,
+    _state: Option<File>,
+    /// Why the state directory has none. What cannot be written cannot be shared either: then nothing is kept in it.
+    pub(super) without_state: Option<Error>,
 }
 
 /// Why there is no lock.
@@ -52,8 +54,13 @@ impl Lock {
     pub(super) fn take(host: &Path, state_directory: &Path) -> Result<Lock, Error> {
         let own = locked(host, 0o755, "is this folder root's, and writable?", None)?;
         let path = state_directory.join("lock");
-        let state = locked(&path, 0o700, "see [watchdog] state_directory", Some(&own))?;
-        Ok(Lock { _host: own, _state: state })
+        let (state, without_state) = match locked(&path, 0o700, "see [watchdog] state_directory", Some(&own))
+        {
+            Ok(state) => (Some(state), None),
+            Err(held @ Error::Held { .. }) => return Err(held),
+            Err(fault @ Error::Io { .. }) => (None, Some(fault)),
+        };
+        Ok(Lock { _host: own, _state: state, without_state })
     }
 }
 
@@ -79,8 +86,9 @@ fn locked(path: &Path, mode: u32, help: &'static str, held: Option<&File>) -> Re
         }
         Err(errno) => return Err(fault(errno.into())),
     }
-    file.set_len(0).and_then(|()| file.rewind()).map_err(fault)?;
-    writeln!(file, "{}", std::process::id()).map_err(fault)?;
+    let told =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    let _people_may_ask_systemctl = told; // the lock is ours, also on a full disk
     Ok(file)
 }
 

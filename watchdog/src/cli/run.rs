@@ -102,6 +102,7 @@ impl Run {
                 return Exit::System;
             }
         };
+        lock.without_state.iter().for_each(complain);
         let exit = runtime.block_on(self.keep(loaded.settings, kept, signals));
         drop(lock);
         exit
