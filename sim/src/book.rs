@@ -10,6 +10,8 @@ pub(crate) struct Book {
     /// Since when it is configured.
     pub(crate) since: Mono,
     pub(crate) state: Option<(ActiveState, LoadState, FileState)>,
+    /// A socket that starts it listens.
+    pub(crate) has_socket: bool,
     /// The run that an order must name.
     pub(crate) run: Option<Incarnation>,
     /// An operator's stop is done, and nothing has started the unit since.

@@ -277,6 +277,7 @@ impl Books {
             book.ended |= !up;
             book.left_alone &= !up;
             book.state = Some((state.active, state.load, state.file));
+            book.has_socket = state.socket_activated;
         }
         if !ours {
             self.needed.insert(state.unit.clone(), (state.active, state.load));

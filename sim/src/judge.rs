@@ -140,7 +140,8 @@ impl Judge {
         if book.stop_stands {
             return broken(Invariant::Intent, "against an operator's stop");
         }
-        let off = load == LoadState::Masked || matches!(file, FileState::Disabled | FileState::Masked);
+        let masked = load == LoadState::Masked || file == FileState::Masked;
+        let off = masked || (file == FileState::Disabled && !book.has_socket);
         if guard.only_if_enabled && off {
             return broken(Invariant::Intent, "the unit is disabled or masked");
         }
