@@ -299,3 +299,23 @@ fn c15_a_service_that_systemd_restarts_for_ever_leaves_the_others_their_restarts
     let log = log_of(change, RESTARTED_BY_SYSTEMD);
     assert!(log.contains("look app: Holders") && !log.contains("HostBudget"), "{log}");
 }
+
+/// No heartbeat says that it is well all the while: how long it was up counts.
+#[test]
+fn a22_pauses_begin_afresh_for_what_was_stable_before_it_ended() {
+    let mut script = "0 unit active\n".to_owned();
+    for run in 2..5 {
+        let at = run * 1_200_000;
+        script += &format!(
+            "{at} unit failed run={} result=exit-code main=3
+             {at} nobody holds
+             {at} queued {run}
+             {at} unit active run={run}
+             {at} job {run} done active\n",
+            run - 1
+        );
+    }
+    script += "4800010 unit failed run=4 result=exit-code main=3\n4801010 nobody holds";
+    let log = log_of(web(|guard| guard.heartbeats.clear()), &script);
+    assert_eq!(log.matches("act web: Start").count(), 4, "{log}");
+}
