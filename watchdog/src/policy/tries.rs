@@ -235,31 +235,44 @@ fn doubled(first: Duration, times: u32, most: Duration) -> Duration {
 
 /// Restarts of the whole host.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HostTries(VecDeque<Mono>);
+pub(super) struct HostTries {
+    spent: VecDeque<Mono>,
+    /// When someone heard last that there is no room.
+    told: Option<Mono>,
+}
 
 impl HostTries {
     /// `None`: now; else when there is room again.
     pub(super) fn room(&mut self, now: Mono, most: u32, within: Duration) -> Option<Mono> {
-        while self.0.front().is_some_and(|then| now.since(*then) >= within) {
-            self.0.pop_front();
+        while self.spent.front().is_some_and(|then| now.since(*then) >= within) {
+            self.spent.pop_front();
         }
-        let over = self.0.len().checked_sub(most as usize)?;
-        Some(self.0.get(over).map_or(now + within, |then| *then + within))
+        let over = self.spent.len().checked_sub(most as usize)?;
+        Some(self.spent.get(over).map_or(now + within, |then| *then + within))
+    }
+
+    /// There has been no room for long: true where that is news, for all services together.
+    pub(super) fn tell(&mut self, now: Mono, within: Duration) -> bool {
+        let news = self.told.is_none_or(|at| now.since(at) >= within);
+        if news {
+            self.told = Some(now);
+        }
+        news
     }
 
     pub(super) fn charge(&mut self, now: Mono) {
-        self.0.push_back(now);
+        self.spent.push_back(now);
     }
 
     /// What nobody asks for room for may go on for ever: what is past decides nothing.
     pub(super) fn charge_unasked(&mut self, now: Mono, within: Duration) {
-        self.0.retain(|then| now.since(*then) < within);
-        self.0.push_back(now);
+        self.spent.retain(|then| now.since(*then) < within);
+        self.spent.push_back(now);
     }
 
     pub(super) fn refund(&mut self, charged: Mono) {
-        if let Some(at) = self.0.iter().rposition(|then| *then == charged) {
-            self.0.remove(at);
+        if let Some(at) = self.spent.iter().rposition(|then| *then == charged) {
+            self.spent.remove(at);
         }
     }
 }

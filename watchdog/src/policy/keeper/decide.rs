@@ -186,8 +186,9 @@ impl Keeper {
             return;
         }
         let worth_telling = match &holding.hold {
-            Hold::HostBudget
-            | Hold::Concurrency
+            // one alert for all that wait for it
+            Hold::HostBudget => desk.host_tries.tell(desk.now, desk.host.within),
+            Hold::Concurrency
             | Hold::Dependency { .. }
             | Hold::ForeignJob { .. }
             | Hold::Together { .. }
