@@ -129,6 +129,27 @@ fn a_unit_that_rests_or_has_done_its_work_holds_no_start_of_what_needs_it() {
 }
 
 #[test]
+fn a14_a_unit_that_is_on_its_way_holds_what_needs_it_until_it_is_there() {
+    for on_its_way in ["activating", "deactivating"] {
+        let script = format!(
+            "0 db unit {on_its_way}
+             0 unit active
+             0 alive
+             1000 exit signal 9
+             1001 unit failed result=signal
+             2000 db unit active
+             2000 nobody holds"
+        );
+        let depends = |settings: &mut Settings| {
+            let needed = Dependency::Unit("db.service".parse().unwrap());
+            settings.services.get_mut(&Service::new("web")).unwrap().depends_on = vec![needed];
+        };
+        let log = log_of(depends, &script);
+        assert!(log.contains("1.001s web: held: Dependency") && log.contains("2s act web: Start"), "{log}");
+    }
+}
+
+#[test]
 fn a_failed_dependency_holds_for_two_minutes_and_then_one_try_is_made() {
     check_with(
         |settings| {
