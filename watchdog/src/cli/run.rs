@@ -122,7 +122,7 @@ impl Run {
 
     /// Runs until it is told to stop, or until something that it cannot do without is lost.
     async fn keep(&self, settings: engine::Settings, kept: Vec<Kept>, mut signals: Signals) -> Exit {
-        let supervisor = Supervisor::new();
+        let mut supervisor = Supervisor::new();
         let reload = Reload {
             config: self.place.config.clone(),
             observe: self.observe,

@@ -3,20 +3,30 @@
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 
 use crate::engine::Request;
 
 /// Talks to systemd where it started us (`NOTIFY_SOCKET`); says nothing elsewhere.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    ping_every: Option<Duration>,
+    pings: Option<Pings>,
+}
+
+#[derive(Debug)]
+struct Pings {
+    every: Duration,
+    next: Instant,
 }
 
 impl Supervisor {
     pub(super) fn new() -> Supervisor {
         // half of WatchdogSec=, as sd_watchdog_enabled(3) asks for
-        Supervisor { ping_every: sd_notify::watchdog_enabled().map(|within| within / 2) }
+        let every = sd_notify::watchdog_enabled().map(|within| within / 2);
+        Supervisor { pings: every.map(|every| Pings { every, next: Instant::now() + every }) }
     }
 
     pub(super) fn ready(&self) {
@@ -35,12 +45,14 @@ impl Supervisor {
     }
 
     /// Waits until systemd wants to hear that we live, and says so if the engine does: nothing else speaks for it. For ever
-    /// where systemd does not want to hear it.
-    pub(super) async fn ping(&self, engine: &mpsc::Sender<Request>) {
-        let Some(every) = self.ping_every else { return std::future::pending().await };
-        tokio::time::sleep(every).await;
+    /// where systemd does not want to hear it. Dropped and called again, it goes on waiting for the same moment.
+    pub(super) async fn ping(&mut self, engine: &mpsc::Sender<Request>) {
+        let Some(Pings { every, next }) = &mut self.pings else { return std::future::pending().await };
+        sleep_until(*next).await;
         let (alive, is_alive) = oneshot::channel();
-        if engine.send(Request::Ping { alive }).await.is_ok() && is_alive.await.is_ok() {
+        let lives = engine.send(Request::Ping { alive }).await.is_ok() && is_alive.await.is_ok();
+        *next = Instant::now() + *every;
+        if lives {
             say(&[NotifyState::Watchdog]);
         }
     }
@@ -49,5 +61,34 @@ impl Supervisor {
 fn say(state: &[NotifyState<'_>]) {
     if let Err(fault) = sd_notify::notify(state) {
         tracing::debug!(%fault, "cannot tell systemd");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    /// Such as SIGHUPs, each of which has something else waited for.
+    #[tokio::test]
+    async fn g13_what_comes_in_between_puts_no_ping_off() {
+        let every = Duration::from_millis(50);
+        let mut supervisor = Supervisor { pings: Some(Pings { every, next: Instant::now() + every }) };
+        let (engine, mut requests) = mpsc::channel(1);
+        let interrupted = async {
+            loop {
+                tokio::select! {
+                    () = supervisor.ping(&engine) => {}
+                    () = sleep(every / 5) => {}
+                }
+            }
+        };
+        tokio::select! {
+            () = interrupted => {}
+            asked = timeout(Duration::from_secs(20), requests.recv()) => {
+                assert!(matches!(asked, Ok(Some(Request::Ping { .. }))), "it never asked");
+            }
+        }
     }
 }
