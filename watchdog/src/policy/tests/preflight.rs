@@ -1,7 +1,10 @@
 //! What lives is not stopped for what could not be started.
 
-use super::log_of;
-use crate::{model::Service, policy::Settings};
+use super::{World, log_of, ms, settings};
+use crate::{
+    model::Service,
+    policy::{Input, Settings},
+};
 
 fn with_preflight(settings: &mut Settings) {
     let guard = settings.services.get_mut(&Service::new("web")).unwrap();
@@ -88,4 +91,19 @@ fn g11_a_unit_that_lost_its_port_to_another_program_is_not_stopped() {
         1203 held";
     let log = log_of(with_preflight, script);
     assert!(log.contains("held: PortHeld") && !log.contains("act web"), "{log}");
+}
+
+/// While its looks were on their way watchdog itself stood still.
+#[test]
+fn g2_a_verdict_from_before_watchdog_was_held_up_is_asked_for_again() {
+    let mut settings = settings(false);
+    with_preflight(&mut settings);
+    let mut world = World::new(settings);
+    for words in ["unit active", "alive", "suspicion", "dead", "sleep 200", "dead"] {
+        world.say(words);
+    }
+    world.now = ms(60_000);
+    world.put(Input::HeldUp);
+    world.put(Input::Wake);
+    assert!(!world.log.contains("act web") && world.log.ends_with("60s ask web\n"), "{}", world.log);
 }
