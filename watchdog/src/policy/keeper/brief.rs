@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Beat, Keeper, Mono, Stage, UnitState};
+use super::{Beat, Keeper, Mono, Service, Stage, UnitState};
 use crate::model::ActiveState;
 
 /// What keepers know of each other.
@@ -30,6 +30,8 @@ pub(in crate::policy) struct Brief {
     pub(in crate::policy) tried: bool,
     /// What it waits for, as it is failing.
     pub(in crate::policy) waits_for: Option<String>,
+    /// The service beside which it stands, while it has a request on its way still.
+    pub(in crate::policy) busy_beside: Option<Service>,
     /// Until when an operator wants hands off.
     pub(in crate::policy) paused_until: Option<Mono>,
 }
@@ -89,6 +91,7 @@ impl Keeper {
             rests: matches!(self.stage, Stage::Down),
             tried: self.in_vain || self.tries.in_quarantine(),
             waits_for: self.waits_for(),
+            busy_beside: self.twin.clone().filter(|_| self.is_acting() || self.waits_for_word()),
             paused_until: self.pause.as_ref().map(|pause| pause.until),
         }
     }

@@ -332,6 +332,10 @@ impl Keeper {
         if let Some(twin) = &self.twin {
             return Some((Hold::Twin { service: twin.to_string() }, later));
         }
+        let mut others = desk.briefs.iter();
+        if let Some((twin, _)) = others.find(|(_, brief)| brief.busy_beside.as_ref() == Some(&self.service)) {
+            return Some((Hold::Twin { service: twin.to_string() }, later)); // asked before it was known to be one
+        }
         if let Some(pause) = self.pause.as_ref().filter(|pause| pause.until > desk.now) {
             return Some((Hold::Pause, pause.until));
         }

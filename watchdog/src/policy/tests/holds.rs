@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 
-use super::{check, check_with};
+use super::{check, check_with, log_of};
 use crate::model::Service;
 
 #[test]
@@ -293,4 +293,26 @@ fn of_two_services_that_name_one_unit_only_the_first_acts_whichever_is_told_of_f
               1s act app: Start { reset: false }
         "#]],
     );
+}
+
+/// Such as after a reload that names the unit anew.
+#[test]
+fn of_two_services_that_name_one_unit_the_first_waits_for_what_the_other_has_asked_for() {
+    let log = log_of(
+        |_| {},
+        "0 unit active run=7
+         0 alive
+         1000 unit failed run=7 result=signal
+         1000 nobody holds
+         1001 app unit failed run=7 result=signal
+         1002 queued 3
+         1003 unit active run=8
+         1003 app unit active run=8
+         1003 job 3 done active
+         1003 app job 3 done active
+         2000 app alive
+         90000 sleep",
+    );
+    assert!(log.contains("1.001s app: held: Twin { service: \"web\" }"), "{log}");
+    assert!(!log.contains("act app") && log.contains("app: Superseded"), "{log}");
 }
