@@ -186,12 +186,6 @@ impl Tries {
         Some((now.since(since), tried))
     }
 
-    /// Since when it is in quarantine, and how often it was tried since, where it was.
-    pub(super) fn tried_in_quarantine(&self) -> Option<(Mono, u32)> {
-        let tried = self.quarantined.filter(|tried| *tried > 0)?;
-        self.remind.map(|(_, since)| (since, tried))
-    }
-
     pub(super) fn in_quarantine(&self) -> bool {
         self.quarantined.is_some()
     }

@@ -251,6 +251,7 @@ impl Keeper {
         let Stage::Acting(acting) = &self.stage else { return };
         let charged = acting.since;
         self.tries.refund(charged, desk.now, &self.guard, desk.seed);
+        self.climb.untries();
         desk.host_tries.refund(charged);
         if let Some(incident) = &mut self.incident {
             incident.restarts = incident.restarts.saturating_sub(1);

@@ -67,6 +67,7 @@ impl Keeper {
         (self.unsure, self.abandoned) = (None, None);
         self.step(desk.now, "the request had not gone out");
         self.tries.uncharge(charged);
+        self.climb.untries();
         desk.host_tries.refund(charged);
         if let Some(incident) = &mut self.incident {
             incident.restarts = incident.restarts.saturating_sub(1);

@@ -53,6 +53,7 @@ impl Keeper {
     fn act(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String, stale: Option<PidStamp>) {
         let incident = self.open(desk, desk.now);
         self.tries.charge(desk.now, &self.guard, desk.seed);
+        self.climb.tries();
         desk.host_tries.charge(desk.now);
         let reset = self.unit.as_ref().is_some_and(|unit| {
             unit.result == "start-limit-hit"
@@ -124,6 +125,9 @@ impl Keeper {
                 let unit = &self.guard.unit;
                 self.alert(desk, format!("{}: nothing is done, for {unit} is disabled or masked; `systemctl enable {unit}`, or only_if_enabled = false", holding.rule));
             }
+        }
+        if holding.hold == Hold::Quarantine {
+            self.climb.quarantined(desk.now);
         }
         let spent = holding.hold == Hold::Quarantine && (!again || self.incident.is_some());
         if holding.plan == Plan::Restart && !self.beats.iter().any(super::Beat::is_asking) {

@@ -118,6 +118,7 @@ impl Keeper {
         desk.common.over(&self.service);
         (self.refused, self.came_to_nothing, self.pid_file_told) = (false, false, None);
         self.crash_loop = Loop::default();
+        self.climb.afresh();
         let seen = self.exit.take();
         let cause = seen.as_ref().map(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);

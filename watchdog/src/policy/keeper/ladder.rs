@@ -41,6 +41,9 @@ pub(super) enum Rung {
 /// What becomes of the last rung.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Climb {
+    /// Since when it has been in quarantine without having been well, and how often it was tried since.
+    since: Option<Mono>,
+    tried: u32,
     /// A reboot that was asked for, until it is known not to come.
     asked: Option<Asked>,
     not_before: Mono,
@@ -105,9 +108,24 @@ impl Climb {
         self.asked.as_ref().map(|asked| asked.look_at)
     }
 
-    /// It is well again: what is told next is news.
+    /// Its budget is spent.
+    pub(super) fn quarantined(&mut self, now: Mono) {
+        self.since.get_or_insert(now);
+    }
+
+    /// A slow retry.
+    pub(super) fn tries(&mut self) {
+        self.tried += u32::from(self.since.is_some());
+    }
+
+    /// It was not one: nothing was done.
+    pub(super) fn untries(&mut self) {
+        self.tried = self.tried.saturating_sub(1);
+    }
+
+    /// It is well again, or left alone: what comes next begins anew.
     pub(super) fn afresh(&mut self) {
-        self.told = None;
+        (self.since, self.tried, self.told) = (None, 0, None);
     }
 }
 
@@ -229,7 +247,7 @@ impl Keeper {
 
     /// Asks for it, and waits for the host to go down.
     fn reboot(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
-        let Some((since, tried)) = self.tries.tried_in_quarantine() else { return };
+        let Climb { since: Some(since), tried, .. } = self.climb else { return };
         let (lasts, every) = (whole(desk.now.since(since)), self.guard.ladder.reboot_every);
         let times = if tried == 1 { "once".to_owned() } else { format!("{tried} times") };
         let incident = self.open(desk, desk.now);
@@ -245,11 +263,9 @@ impl Keeper {
         let order = self.order(desk, incident, action);
         desk.reboots.ask(desk.now);
         let look_at = desk.now + GOES_DOWN;
-        self.climb = Climb {
-            asked: Some(Asked { order, look_at, look: None }),
-            not_before: desk.now + self.guard.ladder.reboot_after,
-            told: None,
-        };
+        self.climb.asked = Some(Asked { order, look_at, look: None });
+        self.climb.not_before = desk.now + self.guard.ladder.reboot_after;
+        self.climb.told = None;
         self.hold_for(desk, plan, rule, Hold::Shutdown, look_at);
     }
 
@@ -328,11 +344,10 @@ impl Keeper {
 
     /// When the last rung is due, as things stand; `None`: it is not for this service, or not before a slow retry.
     fn due_at(&self) -> Option<Mono> {
-        let ladder = &self.guard.ladder;
-        let (since, _) = self.tries.tried_in_quarantine().filter(|_| ladder.reboot && !self.stopped)?;
-        // without a heartbeat it may have been well since, and in quarantine all the same
-        let since = self.well_since.map_or(since, |well| since.max(well));
-        Some((since + ladder.reboot_after).max(self.climb.not_before))
+        let (ladder, climb) = (&self.guard.ladder, &self.climb);
+        let tried = ladder.reboot && climb.tried > 0 && self.tries.in_quarantine() && !self.stopped;
+        let since = climb.since.filter(|_| tried)?;
+        Some((since + ladder.reboot_after).max(climb.not_before))
     }
 
     /// The first thing that stands against it and is known without a look, and when it is worth another try.

@@ -19,6 +19,7 @@ fn rung(guard: &mut Guard) {
     (guard.burst, guard.within) = (1, Duration::from_secs(280));
     (guard.backoff_max, guard.grace) = (guard.backoff, Duration::ZERO);
     guard.heartbeats[0].every = Duration::from_secs(1_000_000);
+    guard.stable = Duration::from_secs(100_000);
 }
 
 fn of_web(change: impl FnOnce(&mut Guard)) -> impl FnOnce(&mut Settings) {
@@ -87,6 +88,25 @@ fn b16_a_service_that_nothing_cures_reboots_the_host_where_that_is_asked_for() {
         0 µs a reboot of the host is due
         2000 µs reboot the host: 600s in quarantine, tried 2 times since: the unit ended: exit code 3 (an unclean exit code)
         4840.5s web: held: Shutdown
+    "#]],
+    );
+}
+
+#[test]
+fn b16_where_nothing_is_asked_the_time_in_quarantine_begins_anew_when_it_was_up() {
+    let mut script = "0 unit active\n4000000 unit failed result=exit-code main=3\n".to_owned();
+    script += &ends_again(4_000, 2);
+    script += &ends_again(4_280, 3).replace("4280000 unit failed", "4900000 unit failed");
+    script += "4900001 nobody holds\n5000000 sleep";
+    check(
+        |guard| guard.heartbeats.clear(),
+        &script,
+        expect![[r#"
+        4000s act web: Start { reset: false }
+        4000s web: Recovered after 0ns and 1 restarts
+        4280s act web: Start { reset: false }
+        4280s web: Recovered after 0ns and 1 restarts
+        4900.001s act web: Start { reset: false }
     "#]],
     );
 }
