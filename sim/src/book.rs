@@ -24,6 +24,9 @@ pub(crate) struct Book {
     /// By heartbeat: failures since the incident began, and the last verdict.
     pub(crate) beats: Vec<(u32, Option<Verdict>)>,
     pub(crate) last_dead: Option<Mono>,
+    /// Its budget is spent since then, and it has not been well; how often it was tried since.
+    pub(crate) quarantined: Option<Mono>,
+    pub(crate) tried: u32,
     /// The unit was seen to end in this incident.
     pub(crate) ended: bool,
     pub(crate) paused: Option<Mono>,

@@ -48,6 +48,10 @@ pub(crate) struct Books {
     /// Incidents that cost something and have not ended.
     pub(crate) open: BTreeMap<IncidentId, Service>,
     pub(crate) closed: BTreeMap<IncidentId, Mono>,
+    /// When the host was rebooted last.
+    pub(crate) booted: Mono,
+    /// The last reboot that was asked for, and whether watchdog knows that it does not come.
+    pub(crate) reboot: Option<(OrderId, Mono, bool)>,
     /// Restarts and starts of the whole host.
     pub(crate) tries: VecDeque<(Mono, OrderId)>,
     /// Requests of which watchdog never heard, for it died: they count if systemd began a run upon them.
@@ -64,6 +68,8 @@ impl Books {
             needed: BTreeMap::new(),
             open: BTreeMap::new(),
             closed: BTreeMap::new(),
+            booted: Mono(0),
+            reboot: None,
             tries: VecDeque::new(),
             maybe: Vec::new(),
             began: VecDeque::new(),
@@ -169,9 +175,15 @@ impl Books {
                 self.open.insert(act.incident, act.service.clone());
                 return;
             }
-            Action::Kill | Action::Cancel { .. } | Action::Reboot => return,
+            Action::Reboot => {
+                self.reboot = Some((act.id, at, false));
+                self.open.insert(act.incident, act.service.clone());
+                return;
+            }
+            Action::Kill | Action::Cancel { .. } => return,
         };
         book.acting = Some(Acting { order: act.id, at, job: None, living });
+        book.tried += u32::from(book.quarantined.is_some());
         book.tries.push_back((at, act.id));
         book.not_before = at + pause(guard);
         (book.waived, book.spited) = (false, false);
@@ -341,6 +353,12 @@ impl Books {
     }
 
     fn outcome(&mut self, now: Mono, outcome: &Outcome) {
+        if let Some((order, _, over)) = &mut self.reboot
+            && *order == outcome.order
+        {
+            *over = matches!(outcome.result, Result::Refused { .. } | Result::Nothing);
+            return;
+        }
         let Some(book) = self.services.get_mut(&outcome.service) else { return };
         let current = book.acting.is_some_and(|acting| acting.order == outcome.order);
         match &outcome.result {

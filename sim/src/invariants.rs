@@ -34,6 +34,8 @@ pub enum Invariant {
     /// See its sentence.
     Gates,
     /// See its sentence.
+    Reboot,
+    /// See its sentence.
     NoDeadEnd,
     /// See its sentence.
     IncidentEnds,
@@ -75,6 +77,9 @@ impl fmt::Display for Invariant {
             }
             Invariant::Gates => {
                 "no restart while a disk that the unit writes to is full, but for one try of a dead unit after an alarm"
+            }
+            Invariant::Reboot => {
+                "no reboot but in a quarantine that lasts, upon a failure in it, and long after the last one; nothing else is begun beside it"
             }
             Invariant::NoDeadEnd => {
                 "always a deadline to come or an event that is listened for, and no waking in a circle"

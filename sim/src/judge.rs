@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use watchdog::{
     model::{
-        Act, Action, ActiveState, Decision, FileState, Hold, JobKind, LoadState, Mono, OnFailure, Order,
-        OrderId, Question, Service, Tell,
+        Act, Action, ActiveState, Decision, FileState, Hold, IncidentEnd, JobKind, LoadState, Mono,
+        OnFailure, Order, OrderId, Question, Service, Tell,
     },
     policy::{Dependency, Guard, Policy},
 };
@@ -27,6 +27,10 @@ const STOP_COUNTS: Duration = Duration::from_secs(5);
 const ALARM_WITHIN: Duration = Duration::from_secs(600);
 /// The longest that stop phases of systemd take where no time-out is set.
 const STOP_UNLIMITED: Duration = Duration::from_secs(300);
+/// Nothing is begun for so long after a reboot was asked for.
+const GOES_DOWN: Duration = Duration::from_secs(30);
+/// A restart that is not over and was begun within this is one that everybody knows of.
+const JUST_BEGUN: Duration = Duration::from_secs(25);
 /// So many wakings at one moment are a circle.
 const CIRCLE: u32 = 64;
 
@@ -102,7 +106,7 @@ impl Judge {
         let hands_off = self.books.settings.host.observe || book.paused.is_some_and(|until| until > at);
         match act.action {
             Action::Undo => return Ok(()),
-            Action::Reboot => return broken(Invariant::Evidence, "a reboot that nobody asked for"),
+            Action::Reboot => return self.lawful_reboot(at, act, guard, book),
             Action::Restart { .. }
             | Action::Start { .. }
             | Action::StartAfresh { .. }
@@ -130,6 +134,9 @@ impl Judge {
                     return broken(Invariant::CanStart, "a start where a stranger holds the port");
                 }
             }
+        }
+        if self.books.reboot.is_some_and(|(_, asked, over)| !over && at.since(asked) < GOES_DOWN) {
+            return broken(Invariant::Reboot, "begun though the host goes down");
         }
         if book.full_disk.is_some_and(|(_, full)| full) {
             let dead = !matches!(act.action, Action::Restart { .. });
@@ -161,6 +168,60 @@ impl Judge {
             return Err((Invariant::HostBudget, format!("{spent} are spent within {:?}", host.within)));
         }
         Ok(())
+    }
+
+    fn lawful_reboot(
+        &self,
+        at: Mono,
+        act: &Act,
+        guard: &Guard,
+        book: &Book,
+    ) -> Result<(), (Invariant, String)> {
+        let broken = |what: &str| Err((Invariant::Reboot, what.to_owned()));
+        let (ladder, books) = (&guard.ladder, &self.books);
+        if books.settings.host.observe
+            || books.services.values().any(|book| book.paused.is_some_and(|until| until > at))
+        {
+            return Err((Invariant::HandsOff, "a reboot in a pause".to_owned()));
+        }
+        if !ladder.reboot {
+            return broken("nobody wants a reboot");
+        }
+        if at < Mono(0) + ladder.reboot_every || at < books.booted + ladder.reboot_every {
+            return Err((Invariant::Reboot, format!("the host is up since {}", books.booted)));
+        }
+        if books.reboot.is_some_and(|(_, asked, _)| at.since(asked) < ladder.reboot_after) {
+            return broken("one was asked for just now");
+        }
+        if book.tried == 0 || book.quarantined.is_none_or(|since| at.since(since) < ladder.reboot_after) {
+            let (since, tried) = (book.quarantined, book.tried);
+            return Err((Invariant::Reboot, format!("in quarantine since {since:?}, tried {tried} times")));
+        }
+        let Some((active, load, file)) = book.state else { return broken("of a unit that was never seen") };
+        let failed =
+            guard.heartbeats.iter().zip(&book.beats).any(|(pulse, (failed, _))| {
+                pulse.on_failure == OnFailure::Restart && *failed >= pulse.failures
+            });
+        let fresh = failed && book.last_dead.is_some_and(|last| at.since(last) <= FRESH);
+        let dead = book.ended && active.is_down();
+        if !(fresh || dead) {
+            return Err((Invariant::Evidence, "a reboot without a failure".to_owned()));
+        }
+        let off = load == LoadState::Masked || matches!(file, FileState::Disabled | FileState::Masked);
+        if book.stop_stands || off {
+            return Err((Invariant::Intent, "the unit is stopped, disabled or masked".to_owned()));
+        }
+        let stands = [book.held_port, book.broken, book.full_disk];
+        if stands.into_iter().flatten().any(|(_, stands)| stands) {
+            return Err((Invariant::CanStart, "it would not help".to_owned()));
+        }
+        let busy = |service: &&Service| {
+            **service != act.service && books.busy(service, at).is_some_and(|a| at.since(a.at) < JUST_BEGUN)
+        };
+        match books.services.keys().find(busy) {
+            Some(other) => Err((Invariant::Reboot, format!("{other} is being restarted"))),
+            None => Ok(()),
+        }
     }
 
     fn lawful_restart(
@@ -243,12 +304,21 @@ impl Judge {
                 }
                 self.alarmed(&tell.service);
             }
-            Decision::End(_) => {
+            Decision::End(story) => {
                 let Some(incident) = tell.incident else {
                     return self.breaks(Invariant::IncidentEnds, format!("the end of no incident: {tell:?}"));
                 };
                 if self.books.closed.contains_key(&incident) {
                     self.breaks(Invariant::IncidentEnds, format!("ended twice: {tell:?}"));
+                }
+                if let Some(book) = self.books.services.get_mut(&tell.service) {
+                    match story.end {
+                        IncidentEnd::Quarantined => drop(book.quarantined.get_or_insert(tell.at)),
+                        IncidentEnd::Recovered | IncidentEnd::Superseded => {
+                            (book.quarantined, book.tried) = (None, 0);
+                        }
+                        IncidentEnd::StoodDown => {}
+                    }
                 }
                 self.books.closed(tell.at, &tell.service, incident);
             }

@@ -39,6 +39,9 @@ pub struct Broken {
     pub violation: Violation,
 }
 
+/// From this seed on, services may have their host rebooted: the hosts before it stay what they were.
+pub const REBOOTS: u64 = 1 << 63;
+
 /// Simulates the host of this seed to its end.
 ///
 /// # Errors

@@ -62,11 +62,15 @@ pub enum Mutation {
     IgnoresLoss,
     /// Jitter that is no part of the state.
     FreeJitter,
+    /// A container counts as long up as its kernel.
+    OldContainer,
+    /// The last rung comes ten times too soon.
+    ClimbsTooSoon,
 }
 
 impl Mutation {
     /// All of them, each with the invariants of which one must catch it.
-    pub const ALL: [(Mutation, &'static [Invariant]); 21] = [
+    pub const ALL: [(Mutation, &'static [Invariant]); 23] = [
         (Mutation::DeafToJobs, &[Invariant::Intent, Invariant::OneJob, Invariant::Healed]),
         (Mutation::ForgetsPauses, &[Invariant::HandsOff]),
         (Mutation::ActsInObserve, &[Invariant::HandsOff]),
@@ -91,6 +95,8 @@ impl Mutation {
         (Mutation::NeverWakes, &[Invariant::Healed, Invariant::NoDeadEnd, Invariant::HandsOff]),
         (Mutation::IgnoresLoss, &[Invariant::Healed, Invariant::Intent]),
         (Mutation::FreeJitter, &[Invariant::SameOrders]),
+        (Mutation::OldContainer, &[Invariant::Reboot]),
+        (Mutation::ClimbsTooSoon, &[Invariant::Reboot]),
     ];
 }
 
@@ -120,6 +126,9 @@ impl Tricks {
             }
             Mutation::NoGrace => services.for_each(|guard| guard.grace = std::time::Duration::ZERO),
             Mutation::IgnoresNeeds => services.for_each(|guard| guard.depends_on.clear()),
+            Mutation::ClimbsTooSoon => {
+                services.for_each(|guard| guard.ladder.reboot_after /= 10);
+            }
             Mutation::NoConcurrencyLimit => settings.host.concurrent_restarts = 1_000,
             Mutation::DeafToJobs
             | Mutation::ForgetsPauses
@@ -132,7 +141,8 @@ impl Tricks {
             | Mutation::IgnoresHolders
             | Mutation::NeverWakes
             | Mutation::IgnoresLoss
-            | Mutation::FreeJitter => {}
+            | Mutation::FreeJitter
+            | Mutation::OldContainer => {}
         }
         settings
     }
@@ -177,6 +187,13 @@ impl Tricks {
                 let mut fact = fact.clone();
                 if let Known::Holders(holders) = &mut fact.known {
                     holders.clear();
+                }
+                tell(Told::Fact(&fact))
+            }
+            (Mutation::OldContainer, Told::Fact(fact)) => {
+                let mut fact = fact.clone();
+                if let Known::Others(others) = &mut fact.known {
+                    others.began = Some(Mono(0));
                 }
                 tell(Told::Fact(&fact))
             }

@@ -37,7 +37,8 @@ pub(crate) fn secs(s: u64) -> Duration {
 }
 
 impl Scenario {
-    pub(crate) fn new(dice: &mut Dice) -> Scenario {
+    /// `reboots`: some of its services may have the host rebooted.
+    pub(crate) fn new(dice: &mut Dice, reboots: bool) -> Scenario {
         let count = 2 + dice.below(5);
         let mut scenario = Scenario {
             policy: policy::Settings { host: host(dice), services: BTreeMap::new() },
@@ -67,6 +68,9 @@ impl Scenario {
             scenario.units[0].alias = Some(alias.clone());
             scenario.homes.insert(service.clone(), 0);
             scenario.policy.services.insert(service, guard(dice, alias, 0, None));
+        }
+        if reboots {
+            scenario.policy.services.values_mut().for_each(|guard| guard.ladder = ladder(dice));
         }
         scenario.watch();
         scenario
@@ -199,6 +203,14 @@ fn guard(dice: &mut Dice, unit: Unit, at: usize, needed: Option<usize>) -> Guard
         backoff_max: *dice.pick(&[secs(2), secs(30), secs(300)]),
         stable: *dice.pick(&[secs(20), secs(600)]),
         ladder: Ladder { reboot: false, reboot_after: secs(1_800), reboot_every: secs(21_600) },
+    }
+}
+
+fn ladder(dice: &mut Dice) -> Ladder {
+    Ladder {
+        reboot: dice.coin(),
+        reboot_after: *dice.pick(&[secs(1), secs(20), secs(120)]),
+        reboot_every: *dice.pick(&[secs(60), secs(600), secs(3600)]),
     }
 }
 

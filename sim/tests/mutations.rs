@@ -1,7 +1,7 @@
 //! Policies that are broken on purpose: the simulation must catch each of them soon, by the invariant that it breaks.
 #![allow(clippy::print_stdout, reason = "the table of what was caught when is the result")]
 
-use sim::{Mutation, Tally};
+use sim::{Invariant, Mutation, REBOOTS, Tally};
 
 /// Within so many steps of the engine.
 const SOON: u64 = 1_000_000;
@@ -11,7 +11,7 @@ fn every_policy_that_is_broken_on_purpose_is_caught_within_a_million_steps() {
     let mut missed = Vec::new();
     for (mutation, invariants) in Mutation::ALL {
         let mut tally = Tally::default();
-        let mut seed = 1;
+        let mut seed = if invariants.contains(&Invariant::Reboot) { REBOOTS } else { 1 };
         let caught = loop {
             if tally.steps > SOON {
                 break None;

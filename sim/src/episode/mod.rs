@@ -7,6 +7,7 @@ mod crash;
 mod faults;
 mod heal;
 mod heard;
+mod power;
 mod queue;
 mod requests;
 
@@ -21,9 +22,11 @@ use watchdog::{
 
 use self::{
     faults::Trouble,
+    power::Power,
     queue::{Entry, Queue},
 };
 use crate::{
+    REBOOTS,
     books::{Books, Told},
     dice::Dice,
     host::{Host, Word},
@@ -83,6 +86,7 @@ pub(crate) struct Episode {
     /// What is in force.
     current: Scenario,
     trouble: Trouble,
+    power: Power,
     /// Signs of systemd arrive in their order, and no sooner than this.
     words_due: Mono,
     requests_due: Mono,
@@ -110,7 +114,7 @@ pub(crate) struct Episode {
 impl Episode {
     pub(crate) fn new(seed: u64, mutation: Option<Mutation>, lines: Option<usize>) -> Episode {
         let mut dice = Dice::new(seed);
-        let all = Scenario::new(&mut dice);
+        let all = Scenario::new(&mut dice, seed >= REBOOTS);
         let mut host = Host::default();
         all.units.iter().for_each(|unit| host.add(unit.clone()));
         let now = Mono(1_000_000_000);
@@ -133,6 +137,7 @@ impl Episode {
             current: all.clone(),
             all,
             trouble,
+            power: Power::default(),
             words_due: now,
             requests_due: now,
             busy_until: now,

@@ -123,6 +123,7 @@ impl Episode {
         let Some(at) = self.host.units.iter().position(named) else { return Result::Nothing };
         let host = &mut self.host;
         let reply = match act.action {
+            Action::Reboot => return self.reboot(),
             Action::Restart { reset } => {
                 if reset {
                     host.reset_failed(at);
@@ -142,7 +143,6 @@ impl Episode {
                 }
                 host.ask_job(now, at, JobKind::Start, owner, false)
             }
-            Action::Reboot => Reply::Refused("org.freedesktop.systemd1.UnitMasked"),
             Action::Undo => host.ask_job(now, at, JobKind::Stop, owner, true),
             Action::Cancel { job } => {
                 return if host.cancel(at, job) { Result::Done } else { Result::Nothing };
@@ -187,7 +187,7 @@ impl Episode {
                 let fault = self.now < self.trouble.unknown_until;
                 Known::Ourselves { fault: fault.then(|| "EMFILE".to_owned()) }
             }
-            Question::Others => Known::Others(Box::default()),
+            Question::Others => Known::Others(Box::new(self.others())),
             Question::LastWords => Known::LastWords(Vec::new()),
         };
         let late = self.dice.permille(250);
