@@ -325,6 +325,8 @@ impl Books {
             if result == JobResult::Done && active.is_down() && may_stop && !own && !oneshot {
                 book.stop_stands = true;
             }
+            // what is up was started again, though the word of that was lost
+            book.stop_stands &= !active.is_up();
             if let Some((known, _, _)) = &mut book.state {
                 *known = active;
             }

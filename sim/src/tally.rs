@@ -131,6 +131,7 @@ fn hold_word(hold: &Hold) -> &'static str {
         Hold::Concurrency => "concurrency",
         Hold::Dependency { .. } => "dependency",
         Hold::ForeignJob { .. } => "foreign job",
+        Hold::Request => "request",
         Hold::PortHeld { .. } => "port held",
         Hold::Gate { .. } => "gate",
         Hold::Preflight { .. } => "preflight",

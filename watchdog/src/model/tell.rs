@@ -83,6 +83,8 @@ pub enum Hold {
         /// systemd's number of it.
         job: u32,
     },
+    /// An earlier request of ours was not answered, and may be on its way to systemd still.
+    Request,
     /// A port of the unit is held by a process outside it.
     PortHeld {
         /// By whom, for people.

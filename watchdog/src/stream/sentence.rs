@@ -218,6 +218,7 @@ fn held(hold: &Hold) -> String {
         Hold::Concurrency => "another service is being restarted".into(),
         Hold::Dependency { on } => format!("{on}, which it depends on, is failing"),
         Hold::ForeignJob { job } => format!("job {job} of somebody else is on the unit"),
+        Hold::Request => "systemd has not answered the last request yet".into(),
         Hold::PortHeld { by } => format!("its port is held by {by}"),
         Hold::Gate { gate: _, why } => format!("a restart would not help, {why}"),
         Hold::Preflight { why } => format!("its configuration is invalid, {why}"),

@@ -203,6 +203,8 @@ impl Keeper {
                 self.step(outcome.at, told);
             }
         }
+        let answered = !matches!(outcome.result, Result::NoReply { .. });
+        self.unanswered = self.unanswered.filter(|request| !answered || *request != outcome.order);
     }
 
     fn queued(&mut self, desk: &mut Desk<'_>, job: u32) {
@@ -381,6 +383,7 @@ impl Keeper {
                 self.abandoned = Some(acting.order);
             }
             self.unheard = unheard.then_some(acting.order);
+            self.unanswered = self.unheard.or(self.unanswered);
             let stop = unsorted.iter().filter(|seen| self.is_stop(seen)).map(|seen| seen.id).max();
             self.stopped |= stop.is_some();
             self.last_stop = stop.or(self.last_stop);

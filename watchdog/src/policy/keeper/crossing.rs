@@ -17,8 +17,11 @@ impl Keeper {
             self.stopped_by_other(desk); // it ended our job, whatever the word on that says
             return;
         }
-        // numbers grow: a stop that was over before our start was queued came before it, and the operator wins
-        if others.iter().any(|seen| seen.id < ours && self.is_stop(seen)) {
+        // numbers grow: a stop that was over before our start was queued came before it, and the operator wins, whose last word counts
+        let before = others.iter().filter(|seen| seen.id < ours);
+        let last_stop = before.clone().filter(|seen| self.is_stop(seen)).map(|seen| seen.id).max();
+        let last_start = before.filter(|seen| is_start(seen.kind)).map(|seen| seen.id).max();
+        if last_stop.is_some() && last_stop > last_start {
             self.crossed(desk);
         }
         let over = unsorted.iter().find(|seen| seen.id == ours).and_then(|seen| seen.over);
@@ -64,5 +67,13 @@ impl Keeper {
             Some(JobKind::Start | JobKind::Restart | JobKind::Reload) => false,
         };
         may_stop && result == JobResult::Done && active.is_down()
+    }
+}
+
+/// Whoever asks for this wants the unit up, also where it comes to nothing.
+pub(super) fn is_start(kind: Option<JobKind>) -> bool {
+    match kind {
+        Some(JobKind::Start | JobKind::Restart) => true,
+        Some(JobKind::Stop | JobKind::Reload) | None => false,
     }
 }

@@ -178,9 +178,10 @@ impl Keeper {
         self.calm(desk, NO_HEARTBEAT.to_owned());
     }
 
-    /// The same holds it still. A job that is not ours may be over without a word of it, so the unit is read.
+    /// The same holds it still. A job that is not ours may be over without a word of it, and an answer to a read comes after
+    /// whatever systemd has read before it: so the unit is read.
     fn wait_on(&mut self, desk: &mut Desk<'_>, still: Hold, until: Mono) {
-        if matches!(still, Hold::ForeignJob { .. }) {
+        if matches!(still, Hold::ForeignJob { .. } | Hold::Request) {
             self.look(desk, Question::Unit);
         }
         let Stage::Holding(holding) = &mut self.stage else { return };
@@ -195,6 +196,7 @@ impl Keeper {
             Hold::Concurrency
             | Hold::Dependency { .. }
             | Hold::ForeignJob { .. }
+            | Hold::Request
             | Hold::Together { .. }
             | Hold::Unstartable { .. } => true,
             Hold::Backoff
@@ -254,6 +256,7 @@ impl Keeper {
                 Hold::Concurrency
                 | Hold::Dependency { .. }
                 | Hold::ForeignJob { .. }
+                | Hold::Request
                 | Hold::Twin { .. }
                 | Hold::Pause
                 | Hold::Disabled

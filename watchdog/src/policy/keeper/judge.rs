@@ -2,7 +2,7 @@
 
 use super::{
     Checking, Decision, Desk, Hold, Holding, IncidentEnd, Keeper, Kind, Loop, NO_HEARTBEAT, Plan, REAP,
-    Stage, UnitState, words,
+    Stage, UnitState, crossing::is_start, words,
 };
 use crate::{
     model::{ActiveState, Job, JobKind, JobStep, LoadState},
@@ -90,6 +90,8 @@ impl Keeper {
     fn foreign_job(&mut self, job: u32, kind: Option<JobKind>) {
         let known = self.foreign.entry(job).or_insert(kind);
         *known = known.or(kind);
+        // an operator's last word counts
+        self.last_stop = self.last_stop.filter(|stop| *stop > job || !is_start(kind));
         if self.foreign.len() > FOREIGN {
             self.foreign.pop_first();
         }
@@ -364,7 +366,8 @@ impl Keeper {
 
     /// What holds a plan because of the unit itself.
     pub(super) fn held_by_unit(&self) -> Option<Hold> {
-        self.foreign.keys().next().map(|job| Hold::ForeignJob { job: *job })
+        let request = self.unanswered.map(|_| Hold::Request);
+        request.or_else(|| self.foreign.keys().next().map(|job| Hold::ForeignJob { job: *job }))
     }
 }
 

@@ -125,6 +125,8 @@ pub(super) struct Keeper {
     abandoned: Option<OrderId>,
     /// What became of this request shows only in a read after it; nothing is decided before.
     unheard: Option<OrderId>,
+    /// A request that was not answered, and no read since has been either: systemd may have to come to it yet.
+    unanswered: Option<OrderId>,
     /// A request of ours of which it is not known whether it went out, for watchdog died.
     unsure: Option<Unsure>,
     /// The last stop by another hand since our last request.
@@ -246,6 +248,7 @@ impl Keeper {
             foreign: BTreeMap::new(),
             abandoned: None,
             unheard: None,
+            unanswered: None,
             unsure: None,
             last_stop: None,
             own_jobs: VecDeque::new(),

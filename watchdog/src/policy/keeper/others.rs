@@ -128,6 +128,7 @@ fn limit(hold: &Hold) -> (Duration, bool) {
         | Hold::Concurrency
         | Hold::Dependency { .. }
         | Hold::ForeignJob { .. }
+        | Hold::Request
         | Hold::PortHeld { .. }
         | Hold::Gate { .. }
         | Hold::Preflight { .. }

@@ -109,6 +109,7 @@ pub(super) fn hold(hold: &Hold) -> String {
         Hold::Concurrency => "another living unit is being restarted".to_owned(),
         Hold::Dependency { on } => format!("it needs {on}, which is failing"),
         Hold::ForeignJob { job } => format!("job {job}, which is not ours, is on the unit"),
+        Hold::Request => "systemd has not answered the last request yet, which may be on its way".to_owned(),
         Hold::PortHeld { by } | Hold::Instance { by } => by.clone(),
         Hold::Gate { why, .. } => format!("a restart would not help: {why}"),
         Hold::Preflight { why } => {

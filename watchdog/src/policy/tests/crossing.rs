@@ -1,6 +1,7 @@
 //! An operator's stop that meets a request of ours: every place that the reply can take among systemd's signals.
 
 use super::{World, settings};
+use crate::model::Service;
 
 /// The signals in their order, with the reply `queued JOB` put at each place in turn; then the rest. The unit must stay stopped.
 fn check(begin: &[&str], signals: &[&str], reply: &str, taken_back: bool) {
@@ -99,4 +100,53 @@ fn a_stop_that_refuses_our_start_stands_wherever_the_reply_comes() {
         "refused org.freedesktop.systemd1.TransactionIsDestructive",
         false,
     );
+}
+
+#[test]
+fn a_start_by_the_operator_after_the_stop_is_the_last_word_though_it_failed() {
+    let mut world = World::new(settings(false));
+    DEAD.iter().for_each(|words| world.say(words));
+    for words in ["job 5 new", "job 5 done failed", "job 6 new start", "job 6 failed failed", "job 7 new"] {
+        world.say(words);
+    }
+    world.say("queued 7");
+    assert!(!world.log.contains("act web: Undo"), "{}", world.log);
+    assert_eq!(world.policy.stages()[&Service::new("web")], "restarting", "{}", world.log);
+}
+
+#[test]
+fn no_request_follows_one_that_systemd_may_still_come_to() {
+    let mut world = World::new(settings(false));
+    DEAD.iter().for_each(|words| world.say(words));
+    world.say("no_reply");
+    for words in [
+        "job 5 new",
+        "job 5 done failed", // an operator says: leave it down
+        "job 6 new start",   // and wants it up again
+        "unit activating run=2 job=6 never_up",
+        "unit failed run=2 result=exit-code never_up",
+        "job 6 failed failed",
+        "unit failed run=2 result=exit-code never_up",
+    ] {
+        world.say(words);
+    }
+    assert!(world.acts.is_empty(), "{}", world.log);
+    assert!(world.log.contains("held: Request"), "{}", world.log);
+    world.say("read failed run=2 result=exit-code never_up");
+    world.say("sleep 5000"); // the pause between two starts
+    world.say("nobody holds");
+    assert_eq!(world.acts.len(), 1, "{}", world.log);
+}
+
+#[test]
+fn a_read_that_never_comes_is_asked_for_again_before_anything_is_requested() {
+    let mut world = World::new(settings(false));
+    DEAD.iter().for_each(|words| world.say(words));
+    world.say("no_reply");
+    world.looks.clear();
+    world.sleep_until(super::ms(60_000));
+    assert!(world.acts.is_empty(), "{}", world.log);
+    world.say("read failed result=signal");
+    world.say("nobody holds");
+    assert_eq!(world.acts.len(), 1, "{}", world.log);
 }

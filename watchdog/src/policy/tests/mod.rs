@@ -227,6 +227,7 @@ impl World {
             }
             ["no_reply"] => self.reply(&name, Result::NoReply { text: "gone".to_owned() }),
             ["job", id, "new"] => self.job(service, id, JobStep::New(None)),
+            ["job", id, "new", "start"] => self.job(service, id, JobStep::New(Some(JobKind::Start))),
             ["job", id, result, active] => {
                 let result = match *result {
                     "done" => JobResult::Done,
