@@ -47,7 +47,8 @@ const WORDS: [(&[u8], Word); 18] = [
     (b"woken: (", Word::Skipped),
 ];
 /// Numbers of jobs that are over: nothing speaks of them any more once nothing is on its way.
-const JOBS: [&[u8]; 4] = [b"own_jobs: [", b"own: [", b"over: [", b"last_stop: Some("];
+const JOBS: [&[u8]; 5] =
+    [b"own_jobs: [", b"own: [", b"over: [", b"last_stop: Some(", b"started_after: Some("];
 
 /// Hashes the text of a state.
 pub(super) fn key(text: &str, now: Mono, rests: bool) -> u64 {

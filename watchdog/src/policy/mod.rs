@@ -51,7 +51,7 @@ use self::{
     seed::Seed,
     tries::HostTries,
 };
-use crate::model::{Command, Gate, Mono, Order, OrderId, Service, Unit, UnitState};
+use crate::model::{Command, Gate, Known, Mono, Order, OrderId, Service, Unit, UnitState};
 
 /// The policy engine. What is read back from its serialised form goes on as if nothing had happened.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,8 +72,9 @@ pub struct Policy {
     common: Common,
     /// Old names of services: what was ordered under them is answered under them.
     moved: BTreeMap<Service, Service>,
-    /// Units whose service left the configuration before it was known what became of its request.
-    parted: BTreeSet<Unit>,
+    /// The last order before a service left the configuration while it was not known what became of its request: systemd may
+    /// have to come to that yet, by whatever name the unit is kept now.
+    parted: Option<OrderId>,
     /// The moment of the last step: time does not go back.
     last: Mono,
 }
@@ -103,7 +104,7 @@ impl Policy {
             blind: BTreeSet::new(),
             common: Common::default(),
             moved: BTreeMap::new(),
-            parted: BTreeSet::new(),
+            parted: None,
             last: now,
         };
         policy.replace(now, settings, &mut Vec::new()); // no unit is known yet: nothing is ordered
@@ -147,6 +148,9 @@ impl Policy {
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.outcome(desk, &outcome));
             }
             Input::Fact(fact) => {
+                if matches!(fact.known, Known::Unit(_)) {
+                    self.parted = self.parted.filter(|before| *before >= fact.order);
+                }
                 let service = self.name_of(&fact.service);
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.fact(desk, fact));
             }

@@ -19,7 +19,7 @@ impl Policy {
             self.common.over(service);
             if let Some(keeper) = self.keepers.remove(service) {
                 if keeper.waits_for_word() {
-                    self.parted.insert(keeper.guard.unit.clone());
+                    self.parted = Some(self.ids.last());
                 }
                 keeper.leave(&mut self.desk(now, orders).1);
             }
@@ -31,15 +31,12 @@ impl Policy {
             }
             // systemd may have spoken of its unit before, and has no reason to say it again
             let known = self.units.get(&guard.unit).cloned();
-            let parted = self.parted.remove(&guard.unit);
             let keeper = Keeper::new(now, service.clone(), guard, &mut self.seed);
             self.keepers.insert(service.clone(), keeper);
             if let Some(state) = known {
                 self.with(now, &service, orders, |keeper, desk| keeper.unit(desk, state));
             }
-            if parted {
-                self.with(now, &service, orders, Keeper::resume_unsure);
-            }
+            self.unsure(now, &service, orders);
         }
         for service in &gone {
             self.inherit(now, service, orders);
@@ -105,5 +102,13 @@ impl Policy {
             self.with(now, other, orders, |keeper, desk| keeper.stand_beside(desk, first));
         }
         self.with(now, first, orders, Keeper::take_over);
+        self.unsure(now, first, orders);
+    }
+
+    /// What a service that left had requested may be on its unit.
+    fn unsure(&mut self, now: Mono, service: &Service, orders: &mut Vec<Order>) {
+        if self.parted.is_some() {
+            self.with(now, service, orders, Keeper::resume_unsure);
+        }
     }
 }

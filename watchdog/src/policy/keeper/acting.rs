@@ -179,7 +179,8 @@ impl Keeper {
                 // a reply that we had given up waiting for: the job counts, though nobody follows it
                 self.step(outcome.at, told);
                 let late = std::mem::take(&mut self.abandoned) == Some(outcome.order);
-                if late && self.last_stop.is_some_and(|stop| stop < *job) {
+                let other_start = self.started_after.is_some_and(|start| start < *job);
+                if late && !other_start && self.last_stop.is_some_and(|stop| stop < *job) {
                     self.take_back(desk);
                 } else if !self.own_jobs.contains(job) {
                     self.foreign.entry(*job).or_insert(None);
@@ -386,7 +387,9 @@ impl Keeper {
             self.unanswered = self.unheard.or(self.unanswered);
             let stop = unsorted.iter().filter(|seen| self.is_stop(seen)).map(|seen| seen.id).max();
             self.stopped |= stop.is_some();
-            self.last_stop = stop.or(self.last_stop);
+            if stop.is_some() {
+                (self.last_stop, self.started_after) = (stop, None);
+            }
             self.foreign.extend(unsorted.iter().filter(|s| s.over.is_none()).map(|s| (s.id, s.kind)));
         }
         self.ending(desk.now);

@@ -45,15 +45,17 @@ impl Keeper {
 
     /// A request is on its way, or may be.
     pub(in crate::policy) fn waits_for_word(&self) -> bool {
-        self.unheard.is_some() || matches!(&self.stage, Stage::Acting(acting) if acting.job.is_none())
+        self.unheard.or(self.unanswered).is_some()
+            || matches!(&self.stage, Stage::Acting(acting) if acting.job.is_none())
     }
 
-    /// Its unit has a request of ours on the way, from before it left the configuration: the unit is read behind that.
+    /// Its unit may have a request of ours on the way, of a service that left the configuration: the unit is read behind that.
     pub(in crate::policy) fn resume_unsure(&mut self, desk: &mut Desk<'_>) {
         if !matches!(self.stage, Stage::New | Stage::Down) {
             self.ending(desk.now);
         }
         self.unheard = Some(desk.ids.last());
+        self.unanswered = self.unheard;
         self.look(desk, Question::Unit);
     }
 

@@ -77,7 +77,7 @@ impl Keeper {
                 self.made_sure(desk, &state);
                 if let Some(stop) = lost_stop.filter(|_| down && !self.is_acting()) {
                     // a job of another that may have been a stop is over, and the unit is down: the operator wins
-                    self.last_stop = Some(stop);
+                    (self.last_stop, self.started_after) = (Some(stop), None);
                     self.stopped = true;
                 }
                 self.unit(desk, *state);

@@ -75,7 +75,7 @@ impl Keeper {
             JobStep::Removed { result, active } => {
                 let kind = self.foreign.remove(&job.id).flatten();
                 if self.stops(kind, result, active) && !self.own_jobs.contains(&job.id) {
-                    self.last_stop = Some(job.id);
+                    (self.last_stop, self.started_after) = (Some(job.id), None);
                     self.stopped_by_other(desk);
                 } else if let Some(unit) = &mut self.unit {
                     unit.active = active;
@@ -90,8 +90,9 @@ impl Keeper {
     fn foreign_job(&mut self, job: u32, kind: Option<JobKind>) {
         let known = self.foreign.entry(job).or_insert(kind);
         *known = known.or(kind);
-        // an operator's last word counts
-        self.last_stop = self.last_stop.filter(|stop| *stop > job || !is_start(kind));
+        if is_start(kind) && self.last_stop.is_some_and(|stop| stop < job) {
+            self.started_after.get_or_insert(job);
+        }
         if self.foreign.len() > FOREIGN {
             self.foreign.pop_first();
         }

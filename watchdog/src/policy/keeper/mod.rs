@@ -131,6 +131,8 @@ pub(super) struct Keeper {
     unsure: Option<Unsure>,
     /// The last stop by another hand since our last request.
     last_stop: Option<u32>,
+    /// The first job since that wanted the unit up; ours, or another's who had the last word.
+    started_after: Option<u32>,
     /// Our own last jobs: what is said of them late is not a foreign job.
     own_jobs: VecDeque<u32>,
     /// The run that is judged.
@@ -251,6 +253,7 @@ impl Keeper {
             unanswered: None,
             unsure: None,
             last_stop: None,
+            started_after: None,
             own_jobs: VecDeque::new(),
             incarnation: None,
             restarts_before: 0,

@@ -115,6 +115,23 @@ fn a_start_by_the_operator_after_the_stop_is_the_last_word_though_it_failed() {
 }
 
 #[test]
+fn a_late_reply_after_a_stop_takes_our_start_back_unless_the_operator_started_it_since() {
+    for since in [&[][..], &["job 6 new start", "job 6 failed failed"]] {
+        let mut world = World::new(settings(false));
+        DEAD.iter().for_each(|words| world.say(words));
+        world.sleep_until(super::ms(40_000)); // the reply is waited for no longer
+        world.say("job 5 new");
+        world.say("job 5 done failed");
+        since.iter().for_each(|words| world.say(words));
+        world.say("job 7 new start");
+        world.say("unit activating run=2 job=7");
+        world.say("queued 7");
+        let undone = world.log.contains("act web: Undo");
+        assert_eq!(undone, since.is_empty(), "{}", world.log);
+    }
+}
+
+#[test]
 fn no_request_follows_one_that_systemd_may_still_come_to() {
     let mut world = World::new(settings(false));
     DEAD.iter().for_each(|words| world.say(words));

@@ -97,6 +97,8 @@ fn of_names_of_one_unit_the_next_keeps_it_when_the_first_is_taken_out() {
     let log = &world.log;
     assert!(log.contains("act s1: Start") && !log.contains("act web"), "{log}");
     reload(&mut world, &[("web", "web")]);
+    assert!(!world.log.contains("look web: Holders"), "the other's start may be on its way: {}", world.log);
+    world.say("read failed run=7 result=signal");
     world.say("nobody holds");
     assert!(world.log.contains("act web: Start"), "{}", world.log);
 }
