@@ -331,6 +331,7 @@ impl Policy {
             units: &self.units,
             blind: &mut self.blind,
             common: &mut self.common,
+            parted: self.parted.is_some(),
             ask: BTreeSet::new(),
         };
         (&mut self.keepers, desk)

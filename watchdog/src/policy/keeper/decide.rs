@@ -121,6 +121,9 @@ impl Keeper {
                 self.tell(desk, incident, Decision::Act { action, rule, observed_only: true });
             }
             self.tell(desk, incident, Decision::Hold { hold: holding.hold.clone(), until: holding.until });
+            if holding.hold == Hold::Request {
+                self.look(desk, Question::Unit); // whose answer comes behind the request
+            }
             if holding.hold == Hold::Disabled {
                 let unit = &self.guard.unit;
                 self.alert(desk, format!("{}: nothing is done, for {unit} is disabled or masked; `systemctl enable {unit}`, or only_if_enabled = false", holding.rule));
@@ -362,7 +365,7 @@ impl Keeper {
                 return Some((Hold::Unstartable { why: why.to_owned() }, later));
             }
         }
-        self.held_by_unit().map(|hold| (hold, later))
+        self.held_by_unit(desk).map(|hold| (hold, later))
     }
 }
 

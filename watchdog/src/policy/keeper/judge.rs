@@ -366,8 +366,8 @@ impl Keeper {
     }
 
     /// What holds a plan because of the unit itself.
-    pub(super) fn held_by_unit(&self) -> Option<Hold> {
-        let request = self.unanswered.map(|_| Hold::Request);
+    pub(super) fn held_by_unit(&self, desk: &Desk<'_>) -> Option<Hold> {
+        let request = (desk.parted || self.unanswered.is_some()).then_some(Hold::Request);
         request.or_else(|| self.foreign.keys().next().map(|job| Hold::ForeignJob { job: *job }))
     }
 }

@@ -77,6 +77,8 @@ pub(super) struct Desk<'a> {
     pub(super) blind: &'a mut BTreeSet<Gate>,
     /// Services that fail together.
     pub(super) common: &'a mut Common,
+    /// A service left while its request was on its way, on whichever unit.
+    pub(super) parted: bool,
     /// Services whose heartbeat is wanted too, for this one stands behind them.
     pub(super) ask: BTreeSet<Service>,
 }

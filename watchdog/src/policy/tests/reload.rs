@@ -79,6 +79,23 @@ fn two_that_come_for_one_that_goes_are_new_services() {
 }
 
 #[test]
+fn a_request_of_a_service_that_left_is_waited_for_whatever_the_unit_is_called() {
+    let mut world = World::new(of(&[("web", "web"), ("app", "app")]));
+    play(
+        &mut world,
+        "0 app unit active\n0 app alive\n0 unit active\n0 alive\n1000 unit failed result=signal",
+    );
+    world.say("nobody holds");
+    assert!(world.log.contains("act web: Start"), "{}", world.log);
+    reload(&mut world, &[("app", "app")]);
+    play(&mut world, "2000 app unit failed result=signal");
+    assert!(world.log.contains("app: held: Request"), "{}", world.log);
+    world.say("app read failed result=signal");
+    world.say("app nobody holds");
+    assert!(world.log.contains("act app: Start"), "{}", world.log);
+}
+
+#[test]
 fn of_names_of_one_unit_the_next_keeps_it_when_the_first_is_taken_out() {
     let mut world = World::new(of(&[("app", "app"), ("s1", "s1"), ("web", "web")]));
     let mut script = String::new();
