@@ -304,6 +304,8 @@ impl Episode {
             self.line(|now| format!("{now}   > {}", words::effect(effect)));
         }
         if let Some(before) = before {
+            // a stop of a failed unit leaves no other trace than the words of its job
+            self.guesses |= matches!(told, Told::Sign(sign) if matches!(sign.saw, Saw::Job(_)));
             return self.die_before(*before);
         }
         self.judge.ordered(self.now, orders(&effects));
