@@ -72,8 +72,8 @@ pub struct Policy {
     common: Common,
     /// Old names of services: what was ordered under them is answered under them.
     moved: BTreeMap<Service, Service>,
-    /// The last order before a service left the configuration while it was not known what became of its request: systemd may
-    /// have to come to that yet, by whatever name the unit is kept now.
+    /// A request that systemd may have to come to yet, of a service that left the configuration meanwhile or stands beside
+    /// another: no name says whose unit it is on.
     parted: Option<OrderId>,
     /// The moment of the last step: time does not go back.
     last: Mono,
@@ -149,7 +149,7 @@ impl Policy {
             }
             Input::Fact(fact) => {
                 if matches!(fact.known, Known::Unit(_)) {
-                    self.parted = self.parted.filter(|before| *before >= fact.order);
+                    self.parted = self.parted.filter(|request| *request > fact.order);
                 }
                 let service = self.name_of(&fact.service);
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.fact(desk, fact));
@@ -261,6 +261,7 @@ impl Policy {
         let Some(first) = same.iter().chain([service]).min().cloned() else { return };
         for other in same.iter().chain([service]).filter(|other| **other != first) {
             self.with(now, other, orders, |keeper, desk| keeper.stand_beside(desk, &first));
+            self.parted = self.parted.max(self.keepers.get(other).and_then(Keeper::unanswered));
         }
         let apart = |keeper: &Keeper| {
             let beside = keeper.twin().and_then(|twin| self.keepers.get(twin));

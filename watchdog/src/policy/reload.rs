@@ -18,9 +18,7 @@ impl Policy {
             self.briefs.remove(service);
             self.common.over(service);
             if let Some(keeper) = self.keepers.remove(service) {
-                if keeper.waits_for_word() {
-                    self.parted = Some(self.ids.last());
-                }
+                self.parted = self.parted.max(keeper.unanswered());
                 keeper.leave(&mut self.desk(now, orders).1);
             }
         }

@@ -151,6 +151,12 @@ pub(super) fn starting(now: Mono, timeout: Option<Duration>) -> Phase {
 impl Keeper {
     pub(super) fn order(&mut self, desk: &mut Desk<'_>, incident: IncidentId, action: Action) -> OrderId {
         let id = desk.ids.order();
+        match action {
+            Action::Restart { .. } | Action::Start { .. } | Action::StartAfresh { .. } | Action::Undo => {
+                self.unanswered = Some(id);
+            }
+            Action::Kill | Action::Cancel { .. } | Action::Reboot => {}
+        }
         desk.orders.push(Order::Act(Act {
             id,
             service: self.service.clone(),
@@ -384,7 +390,6 @@ impl Keeper {
                 self.abandoned = Some(acting.order);
             }
             self.unheard = unheard.then_some(acting.order);
-            self.unanswered = self.unheard.or(self.unanswered);
             let stop = unsorted.iter().filter(|seen| self.is_stop(seen)).map(|seen| seen.id).max();
             self.stopped |= stop.is_some();
             if stop.is_some() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Desk, Incarnation, Keeper, Mono, Question, Stage, UnitState};
+use super::{Desk, Incarnation, Keeper, Mono, OrderId, Question, Stage, UnitState};
 
 /// A request that may or may not have gone out before watchdog died.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,10 +43,9 @@ impl Keeper {
         self.look(desk, Question::Unit);
     }
 
-    /// A request is on its way, or may be.
-    pub(in crate::policy) fn waits_for_word(&self) -> bool {
-        self.unheard.or(self.unanswered).is_some()
-            || matches!(&self.stage, Stage::Acting(acting) if acting.job.is_none())
+    /// A request that is on its way, or may be.
+    pub(in crate::policy) fn unanswered(&self) -> Option<OrderId> {
+        self.unanswered
     }
 
     /// Its unit may have a request of ours on the way, of a service that left the configuration: the unit is read behind that.

@@ -77,7 +77,7 @@ pub(super) struct Desk<'a> {
     pub(super) blind: &'a mut BTreeSet<Gate>,
     /// Services that fail together.
     pub(super) common: &'a mut Common,
-    /// A service left while its request was on its way, on whichever unit.
+    /// A request of another may be on its way, on whichever unit.
     pub(super) parted: bool,
     /// Services whose heartbeat is wanted too, for this one stands behind them.
     pub(super) ask: BTreeSet<Service>,
@@ -127,7 +127,7 @@ pub(super) struct Keeper {
     abandoned: Option<OrderId>,
     /// What became of this request shows only in a read after it; nothing is decided before.
     unheard: Option<OrderId>,
-    /// A request that was not answered, and no read since has been either: systemd may have to come to it yet.
+    /// A request that is not answered yet, and no read since is either: systemd may have to come to it.
     unanswered: Option<OrderId>,
     /// A request of ours of which it is not known whether it went out, for watchdog died.
     unsure: Option<Unsure>,
