@@ -363,6 +363,7 @@ impl Books {
         }
         let Some(book) = self.services.get_mut(&outcome.service) else { return };
         let current = book.acting.is_some_and(|acting| acting.order == outcome.order);
+        let waited_for = book.acting.is_some_and(|acting| current && now.since(acting.at) < REPLY);
         match &outcome.result {
             Result::Queued { job } => {
                 remember(&mut book.own, *job);
@@ -376,7 +377,8 @@ impl Books {
             }
             Result::Refused { .. } => {
                 book.acting = book.acting.filter(|_| !current);
-                if book.tries.iter().any(|(_, order)| *order == outcome.order) {
+                // of one that was not waited for any more the pause began with the request
+                if waited_for && book.tries.iter().any(|(_, order)| *order == outcome.order) {
                     book.not_before =
                         self.settings.services.get(&outcome.service).map_or(now, |guard| now + pause(guard));
                 }

@@ -215,7 +215,7 @@ impl Episode {
             Kind::WatchdogDies => self.crash = Some(*self.dice.pick(&Point::ALL)),
             Kind::Gap => {
                 if !self.trouble.gap && self.dead.is_none() {
-                    (self.trouble.gap, self.guesses) = (true, true);
+                    self.trouble.gap = true;
                     let length = self.dice.spread(millis(1), secs(20));
                     self.queue.push(now + length, Event::GapOver);
                 }

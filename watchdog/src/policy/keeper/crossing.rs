@@ -63,7 +63,7 @@ impl Keeper {
     pub(super) fn stops(&self, kind: Option<JobKind>, result: JobResult, active: ActiveState) -> bool {
         let may_stop = match kind {
             Some(JobKind::Stop) => true,
-            None => !self.unit.as_ref().is_some_and(|unit| unit.oneshot),
+            None => self.unit.as_ref().is_some_and(|unit| !unit.oneshot),
             Some(JobKind::Start | JobKind::Restart | JobKind::Reload) => false,
         };
         may_stop && result == JobResult::Done && active.is_down()

@@ -110,6 +110,16 @@ fn a_request_of_one_that_stands_beside_is_waited_for_by_the_one_that_keeps_the_u
 }
 
 #[test]
+fn the_end_of_a_job_that_began_before_the_service_was_kept_is_no_stop() {
+    let mut world = World::new(of(&[("app", "app")]));
+    reload(&mut world, &[("app", "app"), ("web", "web")]);
+    world.say("job 7 done inactive"); // the start of a oneshot, or a stop: what it left shows in the first state
+    assert!(!world.log.contains("stopped on request"), "{}", world.log);
+    world.say("unit inactive oneshot");
+    assert_eq!(world.policy.stages()[&Service::new("web")], "down", "{}", world.log);
+}
+
+#[test]
 fn of_names_of_one_unit_the_next_keeps_it_when_the_first_is_taken_out() {
     let mut world = World::new(of(&[("app", "app"), ("s1", "s1"), ("web", "web")]));
     let mut script = String::new();
