@@ -16,6 +16,10 @@ pub(crate) struct Book {
     pub(crate) run: Option<Incarnation>,
     /// An operator's stop is done, and nothing has started the unit since.
     pub(crate) stop_stands: bool,
+    /// systemd's words were missed since it was heard to be up.
+    pub(crate) gap: bool,
+    /// It is down after a start that was done, too.
+    pub(crate) oneshot: bool,
     pub(crate) acting: Option<Acting>,
     /// Since when it runs without a good answer.
     pub(crate) warming: Option<Mono>,

@@ -12,7 +12,7 @@ use watchdog::{
     model::{
         Act, Action, ActiveState, Answer, Command, Fact, Incarnation, IncidentId, Job, JobKind, JobResult,
         JobStep, Known, LoadState, Mono, OnFailure, OrderId, Outcome, Preflight, Result, Saw, Service, Sign,
-        Unit, UnitState, Verdict,
+        Source, Unit, UnitState, Verdict,
     },
     policy::{Guard, Settings},
 };
@@ -107,8 +107,11 @@ impl Books {
                 | Saw::StallOver(_)
                 | Saw::InUse(_)
                 | Saw::Listeners(_)
-                | Saw::Loss(_)
                 | Saw::Working { .. } => {}
+                Saw::Loss(_) => {
+                    let missed = sign.source == Source::Units;
+                    self.services.values_mut().for_each(|book| book.gap |= missed);
+                }
             },
             Told::Answer(answer) => self.answer(now, answer),
             Told::Outcome(outcome) => self.outcome(now, outcome),
@@ -282,10 +285,16 @@ impl Books {
             if book.state.is_some() && new {
                 book.stop_stands = false;
             }
+            let was_up = book.state.is_some_and(|(active, _, _)| active.is_up());
+            if book.gap && was_up && !new && book.acting.is_none() && was_stopped(state) {
+                book.stop_stands = true;
+            }
+            book.gap &= !up;
             if up && book.came_up != state.incarnation {
                 (book.warming, book.came_up) = (Some(now), state.incarnation);
             }
             book.run = state.incarnation.or(book.run);
+            book.oneshot = state.oneshot;
             book.ended |= !up;
             book.left_alone &= !up;
             book.state = Some((state.active, state.load, state.file));
@@ -320,7 +329,8 @@ impl Books {
             // what a reply has yet to tell is ours is judged then
             let maybe_ours = book.acting.is_some_and(|acting| acting.job.is_none());
             let own = book.own.contains(&job.id) || maybe_ours;
-            let oneshot = book.state.is_none() || active == ActiveState::Inactive && !book.ended;
+            let oneshot =
+                book.state.is_none() || book.oneshot || active == ActiveState::Inactive && !book.ended;
             let may_stop = matches!(kind, Some(JobKind::Stop) | None);
             if result == JobResult::Done && active.is_down() && may_stop && !own && !oneshot {
                 book.stop_stands = true;
@@ -410,4 +420,11 @@ fn remember<T>(jobs: &mut VecDeque<T>, job: T) {
         jobs.pop_front();
     }
     jobs.push_back(job);
+}
+
+/// It left `active` before its main process ended, and not for a reason of systemd's own: what an operator's stop leaves behind
+/// where its job was not heard of.
+fn was_stopped(state: &UnitState) -> bool {
+    let own = matches!(state.result.as_str(), "watchdog" | "oom-kill" | "start-limit-hit");
+    state.active.is_down() && state.came_up && state.stopped_first && !own
 }

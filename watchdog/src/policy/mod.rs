@@ -72,8 +72,8 @@ pub struct Policy {
     common: Common,
     /// Old names of services: what was ordered under them is answered under them.
     moved: BTreeMap<Service, Service>,
-    /// A request that systemd may have to come to yet, of a service that left the configuration meanwhile or stands beside
-    /// another: no name says whose unit it is on.
+    /// A request that systemd may have to come to yet, of a service that left the configuration meanwhile: no name says whose
+    /// unit it is on now.
     parted: Option<OrderId>,
     /// The moment of the last step: time does not go back.
     last: Mono,
@@ -261,7 +261,6 @@ impl Policy {
         let Some(first) = same.iter().chain([service]).min().cloned() else { return };
         for other in same.iter().chain([service]).filter(|other| **other != first) {
             self.with(now, other, orders, |keeper, desk| keeper.stand_beside(desk, &first));
-            self.parted = self.parted.max(self.keepers.get(other).and_then(Keeper::unanswered));
         }
         let apart = |keeper: &Keeper| {
             let beside = keeper.twin().and_then(|twin| self.keepers.get(twin));

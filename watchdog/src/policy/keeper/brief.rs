@@ -91,7 +91,7 @@ impl Keeper {
             rests: matches!(self.stage, Stage::Down),
             tried: self.in_vain || self.tries.in_quarantine(),
             waits_for: self.waits_for(),
-            busy_beside: self.twin.clone().filter(|_| self.is_acting() || self.waits_for_word()),
+            busy_beside: self.twin.clone().filter(|_| self.is_acting() || self.unanswered.is_some()),
             paused_until: self.pause.as_ref().map(|pause| pause.until),
         }
     }

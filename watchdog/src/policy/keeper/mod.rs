@@ -77,7 +77,7 @@ pub(super) struct Desk<'a> {
     pub(super) blind: &'a mut BTreeSet<Gate>,
     /// Services that fail together.
     pub(super) common: &'a mut Common,
-    /// A request of another may be on its way, on whichever unit.
+    /// A request of one that left may be on its way, on whichever unit.
     pub(super) parted: bool,
     /// Services whose heartbeat is wanted too, for this one stands behind them.
     pub(super) ask: BTreeSet<Service>,

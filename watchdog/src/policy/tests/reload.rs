@@ -96,20 +96,6 @@ fn a_request_of_a_service_that_left_is_waited_for_whatever_the_unit_is_called() 
 }
 
 #[test]
-fn a_request_of_one_that_stands_beside_is_waited_for_by_the_one_that_keeps_the_unit() {
-    let mut world = World::new(of(&[("web", "web"), ("app", "app")]));
-    play(&mut world, "0 unit active run=7\n0 alive\n1000 unit failed run=7 result=signal");
-    world.say("nobody holds");
-    assert!(world.log.contains("act web: Start"), "{}", world.log);
-    play(&mut world, "2000 app unit failed run=7 result=signal"); // the same run: the same unit
-    assert!(world.log.contains("app: held: Request"), "{}", world.log);
-    world.say("queued 6");
-    world.say("app read failed run=7 result=signal");
-    world.say("app nobody holds");
-    assert!(world.log.contains("act app: Start"), "{}", world.log);
-}
-
-#[test]
 fn the_end_of_a_job_that_began_before_the_service_was_kept_is_no_stop() {
     let mut world = World::new(of(&[("app", "app")]));
     reload(&mut world, &[("app", "app"), ("web", "web")]);
