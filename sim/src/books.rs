@@ -285,8 +285,9 @@ impl Books {
             if book.state.is_some() && new {
                 book.stop_stands = false;
             }
-            let was_up = book.state.is_some_and(|(active, _, _)| active.is_up());
-            if book.gap && was_up && !new && book.acting.is_none() && was_stopped(state) {
+            let ends = book.state.is_some_and(|(active, _, _)| !active.is_down());
+            let lived = !new && book.came_up == state.incarnation;
+            if book.gap && lived && ends && book.acting.is_none() && was_stopped(state) {
                 book.stop_stands = true;
             }
             book.gap &= !up;

@@ -218,6 +218,9 @@ impl Episode {
                     self.trouble.gap = true;
                     let length = self.dice.spread(millis(1), secs(20));
                     self.queue.push(now + length, Event::GapOver);
+                    if self.dice.permille(300) {
+                        self.operator(at, JobKind::Stop); // whose job nobody hears of
+                    }
                 }
             }
             Kind::RingLoss => {
