@@ -149,7 +149,7 @@ impl Policy {
             }
             Input::Fact(fact) => {
                 if matches!(fact.known, Known::Unit(_)) {
-                    self.parted = self.parted.filter(|request| *request > fact.order);
+                    self.read_after(now, fact.order, &mut orders);
                 }
                 let service = self.name_of(&fact.service);
                 self.with(now, &service, &mut orders, |keeper, desk| keeper.fact(desk, fact));
@@ -277,6 +277,17 @@ impl Policy {
             Dependency::Service(_) => false,
         };
         self.keepers.values().any(|keeper| keeper.guard.depends_on.iter().any(needs))
+    }
+
+    /// A unit was read, whichever: systemd takes what we send in its order, and has come to every request before that.
+    fn read_after(&mut self, now: Mono, read: OrderId, orders: &mut Vec<Order>) {
+        self.parted = self.parted.filter(|request| *request > read);
+        let behind =
+            self.keepers.iter().filter(|(_, keeper)| keeper.unanswered().is_some_and(|it| it <= read));
+        let behind: Vec<Service> = behind.map(|(service, _)| service.clone()).collect();
+        for service in behind {
+            self.with(now, &service, orders, |keeper, _| keeper.come_to());
+        }
     }
 
     /// Lets one keeper work, then those whose word it asked for.

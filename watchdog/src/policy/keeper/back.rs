@@ -48,6 +48,11 @@ impl Keeper {
         self.unanswered
     }
 
+    /// systemd has come to that request.
+    pub(in crate::policy) fn come_to(&mut self) {
+        self.unanswered = None;
+    }
+
     /// Its unit may have a request of ours on the way, of a service that left the configuration: the unit is read behind that.
     pub(in crate::policy) fn resume_unsure(&mut self, desk: &mut Desk<'_>) {
         if !matches!(self.stage, Stage::New | Stage::Down) {

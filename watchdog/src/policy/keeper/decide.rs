@@ -121,7 +121,7 @@ impl Keeper {
                 self.tell(desk, incident, Decision::Act { action, rule, observed_only: true });
             }
             self.tell(desk, incident, Decision::Hold { hold: holding.hold.clone(), until: holding.until });
-            if holding.hold == Hold::Request {
+            if self.waits_for_a_reply(&holding.hold) {
                 self.look(desk, Question::Unit); // whose answer comes behind the request
             }
             if holding.hold == Hold::Disabled {
@@ -184,7 +184,7 @@ impl Keeper {
     /// The same holds it still. A job that is not ours may be over without a word of it, and an answer to a read comes after
     /// whatever systemd has read before it: so the unit is read.
     fn wait_on(&mut self, desk: &mut Desk<'_>, still: Hold, until: Mono) {
-        if matches!(still, Hold::ForeignJob { .. } | Hold::Request) {
+        if matches!(still, Hold::ForeignJob { .. }) || self.waits_for_a_reply(&still) {
             self.look(desk, Question::Unit);
         }
         let Stage::Holding(holding) = &mut self.stage else { return };
@@ -235,6 +235,12 @@ impl Keeper {
                 self.release(desk);
             }
         }
+    }
+
+    /// To a request of its own, of one that left, or of another name of its unit.
+    fn waits_for_a_reply(&self, hold: &Hold) -> bool {
+        let beside = matches!(hold, Hold::Twin { .. }) && self.twin.is_none();
+        beside || *hold == Hold::Request
     }
 
     /// What it waits for, where that is something that it needs.

@@ -73,7 +73,6 @@ impl Keeper {
                 self.foreign.retain(|foreign, _| Some(*foreign) == job);
                 self.acting_read(desk, fact.order, job);
                 self.unheard = self.unheard.filter(|request| *request > fact.order);
-                self.unanswered = self.unanswered.filter(|request| *request > fact.order);
                 self.made_sure(desk, &state);
                 if let Some(stop) = lost_stop.filter(|_| down && !self.is_acting()) {
                     // a job of another that may have been a stop is over, and the unit is down: the operator wins
