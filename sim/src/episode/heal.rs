@@ -104,8 +104,8 @@ impl Episode {
             if stage == "stopped" && !unit.was_stopped && !self.guesses {
                 return Err(format!("{}, though nobody stopped it", told()));
             }
-            // a stop of a failed unit leaves no trace for those who come later
-            let seen = book.since <= unit.stopped_at;
+            // a stop of a failed unit leaves no trace for those who come later, nor counts what one heard who keeps it no more
+            let seen = book.since <= unit.stopped_at && !self.stands_beside(service);
             if unit.wanted_down && seen && !unit.active.is_down() && !self.guesses {
                 return Err(format!("{}, against an operator's stop", told()));
             }
@@ -117,11 +117,16 @@ impl Episode {
         }
     }
 
+    /// Another keeps their unit, by its own settings.
+    fn stands_beside(&self, service: &Service) -> bool {
+        let home = self.all.homes.get(service);
+        self.all.homes.iter().any(|(other, at)| other < service && Some(at) == home)
+    }
+
     /// What it needs, or what stands in front of it, stays down: then nothing can make it well.
     fn leans_on_the_stopped(&self, service: &Service, depth: usize) -> bool {
-        let home = self.all.homes.get(service);
-        if self.all.homes.iter().any(|(other, at)| other < service && Some(at) == home) {
-            return true; // the other keeps their unit, by its own settings
+        if self.stands_beside(service) {
+            return true;
         }
         let down = |at: &usize| !self.host.units[*at].active.is_up();
         let needs = self.all.policy.services.get(service).map(|guard| &guard.depends_on);

@@ -125,6 +125,8 @@ impl Episode {
         let reply = match act.action {
             Action::Reboot => return self.reboot(),
             Action::Restart { reset } => {
+                // in a gap nobody can tell a stop that came before our restart from the stop of that restart
+                self.guesses |= self.trouble.gap && !host.units[at].active.is_up();
                 if reset {
                     host.reset_failed(at);
                 }
