@@ -3,6 +3,8 @@
 //! Invariant: kept from the outside, of inputs, orders and the deeds of the simulated systemd; nothing of it is read from the
 //! policy. Deliberately absent: judgement; that is `judge`.
 
+mod units;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -10,9 +12,8 @@ use std::{
 
 use watchdog::{
     model::{
-        Act, Action, ActiveState, Answer, Command, Fact, Incarnation, IncidentId, Job, JobKind, JobResult,
-        JobStep, Known, LoadState, Mono, OnFailure, OrderId, Outcome, Preflight, Result, Saw, Service, Sign,
-        Source, Unit, UnitState, Verdict,
+        Act, Action, ActiveState, Answer, Command, Fact, Incarnation, IncidentId, Known, LoadState, Mono,
+        OnFailure, OrderId, Outcome, Preflight, Result, Saw, Service, Sign, Source, Unit, Verdict,
     },
     policy::{Guard, Settings},
 };
@@ -272,79 +273,6 @@ impl Books {
         }
     }
 
-    fn state(&mut self, now: Mono, state: &UnitState) {
-        let mut ours = false;
-        for (service, guard) in &self.settings.services {
-            if guard.unit != state.unit {
-                continue;
-            }
-            ours = true;
-            let Some(book) = self.services.get_mut(service) else { continue };
-            let up = state.active.is_up();
-            let new = state.incarnation != book.run;
-            if book.state.is_some() && new {
-                book.stop_stands = false;
-            }
-            let ends = book.state.is_some_and(|(active, _, _)| !active.is_down());
-            let lived = !new && book.came_up == state.incarnation;
-            if book.gap && lived && ends && book.acting.is_none() && was_stopped(state) {
-                book.stop_stands = true;
-            }
-            book.gap &= !up;
-            if up && book.came_up != state.incarnation {
-                (book.warming, book.came_up) = (Some(now), state.incarnation);
-            }
-            book.run = state.incarnation.or(book.run);
-            book.oneshot = state.oneshot;
-            book.ended |= !up;
-            book.left_alone &= !up;
-            book.state = Some((state.active, state.load, state.file));
-            book.has_socket = state.socket_activated;
-        }
-        if !ours {
-            self.needed.insert(state.unit.clone(), (state.active, state.load));
-        }
-    }
-
-    fn job(&mut self, job: &Job) {
-        for (service, guard) in &self.settings.services {
-            if guard.unit != job.unit {
-                continue;
-            }
-            let Some(book) = self.services.get_mut(service) else { continue };
-            let (result, active) = match job.step {
-                JobStep::New(kind) => {
-                    if let Some(kind) = kind {
-                        remember(&mut book.kinds, (job.id, kind));
-                    }
-                    continue;
-                }
-                JobStep::Removed { result, active } => (result, active),
-            };
-            let kind = book.kinds.iter().find(|(id, _)| *id == job.id).map(|(_, kind)| *kind);
-            remember(&mut book.over, job.id);
-            // numbers grow and a unit has one job: the end of a later one says that ours is over, though its word was lost
-            if book.acting.is_some_and(|acting| acting.job.is_some_and(|ours| ours <= job.id)) {
-                book.acting = None;
-            }
-            // what a reply has yet to tell is ours is judged then
-            let maybe_ours = book.acting.is_some_and(|acting| acting.job.is_none());
-            let own = book.own.contains(&job.id) || maybe_ours;
-            let oneshot =
-                book.state.is_none() || book.oneshot || active == ActiveState::Inactive && !book.ended;
-            let may_stop = matches!(kind, Some(JobKind::Stop) | None);
-            if result == JobResult::Done && active.is_down() && may_stop && !own && !oneshot {
-                book.stop_stands = true;
-            }
-            // what is up was started again, though the word of that was lost
-            book.stop_stands &= !active.is_up();
-            if let Some((known, _, _)) = &mut book.state {
-                *known = active;
-            }
-            book.ended |= !active.is_up();
-        }
-    }
-
     fn answer(&mut self, now: Mono, answer: &Answer) {
         let Some(guard) = self.settings.services.get(&answer.service) else { return };
         let Some(book) = self.services.get_mut(&answer.service) else { return };
@@ -421,11 +349,4 @@ fn remember<T>(jobs: &mut VecDeque<T>, job: T) {
         jobs.pop_front();
     }
     jobs.push_back(job);
-}
-
-/// It left `active` before its main process ended, and not for a reason of systemd's own: what an operator's stop leaves behind
-/// where its job was not heard of.
-fn was_stopped(state: &UnitState) -> bool {
-    let own = matches!(state.result.as_str(), "watchdog" | "oom-kill" | "start-limit-hit");
-    state.active.is_down() && state.came_up && state.stopped_first && !own
 }

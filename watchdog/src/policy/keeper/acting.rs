@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{Desk, Keeper, Plan, Stage, UnitState, words};
 use crate::{
     model::{
-        Act, Action, ActiveState, Decision, Hold, Incarnation, IncidentId, Job, JobKind, JobResult, JobStep,
-        Mono, Order, OrderId, Outcome, Result,
+        Act, Action, ActiveState, Decision, Hold, Incarnation, IncidentId, JobKind, JobResult, Mono, Order,
+        OrderId, Outcome, Result,
     },
     policy::settings::Guard,
 };
@@ -41,7 +41,7 @@ pub(super) struct Acting {
     /// The last order before the reply with its number: what was looked up since has seen the job.
     replied: OrderId,
     /// Jobs seen before ours was known.
-    unsorted: Vec<Seen>,
+    pub(super) unsorted: Vec<Seen>,
     pub(super) phase: Phase,
     pub(super) stop_timeout: Duration,
     /// `None`: neither we nor systemd end a start that takes long.
@@ -132,7 +132,7 @@ impl Acting {
         matches!(self.phase, Phase::Starting { .. })
     }
 
-    fn see(&mut self, seen: Seen) {
+    pub(super) fn see(&mut self, seen: Seen) {
         if self.unsorted.len() < UNSORTED {
             self.unsorted.push(seen);
         }
@@ -264,43 +264,6 @@ impl Keeper {
         desk.host_tries.refund(charged);
         if let Some(incident) = &mut self.incident {
             incident.restarts = incident.restarts.saturating_sub(1);
-        }
-    }
-
-    /// A job came or went while ours is on its way; true when that is all there is to it.
-    pub(super) fn acting_job(&mut self, desk: &mut Desk<'_>, job: &Job) -> bool {
-        let Stage::Acting(acting) = &mut self.stage else { return false };
-        match (acting.job, job.step) {
-            (None, JobStep::New(kind)) => {
-                acting.see(Seen { id: job.id, kind, over: None });
-                true
-            }
-            (None, JobStep::Removed { result, active }) => {
-                let over = Some((result, active));
-                match acting.unsorted.iter_mut().find(|seen| seen.id == job.id) {
-                    Some(seen) => seen.over = over,
-                    None => {
-                        let kind = self.foreign.remove(&job.id).flatten();
-                        acting.see(Seen { id: job.id, kind, over });
-                    }
-                }
-                true
-            }
-            (Some(ours), JobStep::Removed { result, active }) if ours == job.id => {
-                self.finished(desk, result, active);
-                true
-            }
-            (Some(ours), JobStep::New(_)) => ours == job.id,
-            (Some(ours), JobStep::Removed { result, active }) => {
-                let kind = self.foreign.get(&job.id).copied().flatten();
-                let seen = Seen { id: job.id, kind, over: Some((result, active)) };
-                let crossed = job.id < ours && self.is_stop(&seen);
-                if crossed {
-                    self.foreign.remove(&job.id);
-                    self.crossed(desk);
-                }
-                crossed
-            }
         }
     }
 

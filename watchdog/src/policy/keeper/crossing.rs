@@ -4,9 +4,46 @@ use super::{
     Desk, JobKind, Keeper, Plan, Stage,
     acting::{Acting, Seen},
 };
-use crate::model::{Action, ActiveState, JobResult};
+use crate::model::{Action, ActiveState, Job, JobResult, JobStep};
 
 impl Keeper {
+    /// A job came or went while ours is on its way; true when that is all there is to it.
+    pub(super) fn acting_job(&mut self, desk: &mut Desk<'_>, job: &Job) -> bool {
+        let Stage::Acting(acting) = &mut self.stage else { return false };
+        match (acting.job, job.step) {
+            (None, JobStep::New(kind)) => {
+                acting.see(Seen { id: job.id, kind, over: None });
+                true
+            }
+            (None, JobStep::Removed { result, active }) => {
+                let over = Some((result, active));
+                match acting.unsorted.iter_mut().find(|seen| seen.id == job.id) {
+                    Some(seen) => seen.over = over,
+                    None => {
+                        let kind = self.foreign.remove(&job.id).flatten();
+                        acting.see(Seen { id: job.id, kind, over });
+                    }
+                }
+                true
+            }
+            (Some(ours), JobStep::Removed { result, active }) if ours == job.id => {
+                self.finished(desk, result, active);
+                true
+            }
+            (Some(ours), JobStep::New(_)) => ours == job.id,
+            (Some(ours), JobStep::Removed { result, active }) => {
+                let kind = self.foreign.get(&job.id).copied().flatten();
+                let seen = Seen { id: job.id, kind, over: Some((result, active)) };
+                let crossed = job.id < ours && self.is_stop(&seen);
+                if crossed {
+                    self.foreign.remove(&job.id);
+                    self.crossed(desk);
+                }
+                crossed
+            }
+        }
+    }
+
     /// Our job's number is known: everything else that came meanwhile was another's.
     pub(super) fn sort(&mut self, desk: &mut Desk<'_>, ours: u32, unsorted: &[Seen]) {
         let others = unsorted.iter().filter(|seen| seen.id != ours && !self.own_jobs.contains(&seen.id));
