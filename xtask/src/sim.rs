@@ -11,7 +11,7 @@ use clap::Args;
 use crate::steps::{cargo, run};
 
 /// What every test run simulates, from the first seed on: always the same hosts. Other seeds are for the night. Two idle cores
-/// take two minutes for it.
+/// take a minute and a half for it.
 const CI_STEPS: &str = "100000000";
 
 #[derive(Args)]
