@@ -16,6 +16,10 @@ pub(crate) struct Book {
     pub(crate) run: Option<Incarnation>,
     /// An operator's stop is done, and nothing has started the unit since.
     pub(crate) stop_stands: bool,
+    /// The end of a job said that it is up, at this moment; which run that is comes later.
+    pub(crate) up_since: Option<Mono>,
+    /// A restart or start of ours that has not come up yet, and the run before it.
+    pub(crate) owed: Option<Option<Incarnation>>,
     /// systemd's words were missed since it was heard to be up.
     pub(crate) gap: bool,
     /// It is down after a start that was done, too.

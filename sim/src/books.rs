@@ -22,8 +22,9 @@ use crate::book::{Acting, Book};
 
 /// A request that systemd does not answer is given up after this.
 const REPLY: Duration = Duration::from_secs(30);
-/// A look that takes longer is not waited for: it stands against nothing.
-const QUICK: Duration = Duration::from_millis(500);
+/// A look that takes longer is not waited for, and stands against nothing: half a second from the moment at which it was due,
+/// after which watchdog may have been woken a little late.
+const QUICK: Duration = Duration::from_millis(400);
 /// So many jobs are kept in mind.
 const JOBS: usize = 64;
 
@@ -94,7 +95,7 @@ impl Books {
         match told {
             Told::Sign(sign) => match &sign.saw {
                 Saw::Unit(state) => self.state(now, state),
-                Saw::Job(job) => self.job(job),
+                Saw::Job(job) => self.job(now, job),
                 Saw::Exit(exit) => {
                     let cgroup = Incarnation(u128::from(exit.cgroup.0).to_be_bytes());
                     let of_run = |book: &&mut Book| book.run == Some(cgroup);
@@ -186,6 +187,7 @@ impl Books {
             }
             Action::Kill | Action::Cancel { .. } => return,
         };
+        book.owed = Some(book.run);
         book.acting = Some(Acting { order: act.id, at, job: None, living });
         book.tried += u32::from(book.quarantined.is_some());
         book.tries.push_back((at, act.id));

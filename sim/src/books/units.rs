@@ -20,12 +20,15 @@ impl Books {
             }
             let ends = book.state.is_some_and(|(active, _, _)| !active.is_down());
             let lived = !new && book.came_up == state.incarnation;
-            if book.gap && lived && ends && book.acting.is_none() && was_stopped(state) {
+            book.up_since = book.up_since.filter(|_| up);
+            book.owed = book.owed.filter(|before| !up || *before == state.incarnation);
+            // whose stop it was that ended what we were to start again, nobody can tell
+            if book.gap && lived && ends && book.owed.is_none() && was_stopped(state) {
                 book.stop_stands = true;
             }
             book.gap &= !up;
             if up && book.came_up != state.incarnation {
-                (book.warming, book.came_up) = (Some(now), state.incarnation);
+                (book.warming, book.came_up) = (Some(book.up_since.take().unwrap_or(now)), state.incarnation);
             }
             book.run = state.incarnation.or(book.run);
             book.oneshot = state.oneshot;
@@ -39,7 +42,7 @@ impl Books {
         }
     }
 
-    pub(super) fn job(&mut self, job: &Job) {
+    pub(super) fn job(&mut self, now: Mono, job: &Job) {
         for (service, guard) in &self.settings.services {
             if guard.unit != job.unit {
                 continue;
@@ -69,6 +72,10 @@ impl Books {
             if result == JobResult::Done && active.is_down() && may_stop && !own && !oneshot {
                 book.stop_stands = true;
             }
+            let was_up = book.state.is_some_and(|(active, _, _)| active.is_up());
+            book.up_since = active.is_up().then(|| book.up_since.filter(|_| was_up).unwrap_or(now));
+            // an operator who takes a stop back has not stopped it
+            book.gap &= own || result != JobResult::Canceled;
             // what is up was started again, though the word of that was lost
             book.stop_stands &= !active.is_up();
             if let Some((known, _, _)) = &mut book.state {

@@ -101,7 +101,7 @@ impl Episode {
             if unit.active.is_down() && !reason {
                 return Err(format!("{}, for no reason", told()));
             }
-            if stage == "stopped" && !unit.was_stopped && !self.guesses {
+            if stage == "stopped" && !unit.was_stopped && !unit.oneshot && !self.guesses {
                 return Err(format!("{}, though nobody stopped it", told()));
             }
             // a stop of a failed unit leaves no trace for those who come later, nor counts what one heard who keeps it no more
