@@ -316,7 +316,8 @@ impl Books {
                     book.acting = None;
                 }
             }
-            Result::Refused { .. } => {
+            Result::Refused { error, .. } => {
+                book.owed = book.owed.filter(|_| !error.ends_with("TransactionIsDestructive"));
                 book.acting = book.acting.filter(|_| !current);
                 // of one that was not waited for any more the pause began with the request
                 if waited_for && book.tries.iter().any(|(_, order)| *order == outcome.order) {

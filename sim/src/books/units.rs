@@ -21,7 +21,9 @@ impl Books {
             let ends = book.state.is_some_and(|(active, _, _)| !active.is_down());
             let lived = !new && book.came_up == state.incarnation;
             book.up_since = book.up_since.filter(|_| up);
-            book.owed = book.owed.filter(|before| !up || *before == state.incarnation);
+            book.owed = book.owed.filter(|before| !state.came_up || *before == state.incarnation);
+            // a stop without its job was taken back
+            book.gap &= state.active != ActiveState::Deactivating || state.job.is_some();
             // whose stop it was that ended what we were to start again, nobody can tell
             if book.gap && lived && ends && book.owed.is_none() && was_stopped(state) {
                 book.stop_stands = true;

@@ -139,6 +139,11 @@ impl Acting {
     }
 }
 
+/// Another's job of the opposite kind stands against it, which for a start or a restart is a stop.
+fn is_crossed(error: &str) -> bool {
+    error.ends_with("TransactionIsDestructive") || error.ends_with("TransactionJobsConflicting")
+}
+
 /// A rule that went on to fail in this way; how often is in the story.
 fn once(rule: &str, how: &str) -> String {
     if rule.contains(how) { rule.to_owned() } else { format!("{rule}{how}") }
@@ -206,7 +211,11 @@ impl Keeper {
                 self.step(outcome.at, told);
                 self.lost_touch(desk);
             }
-            Result::Refused { .. } | Result::NoReply { .. } | Result::Done | Result::Nothing => {
+            Result::Refused { error, .. } => {
+                self.step(outcome.at, told);
+                self.owed &= !is_crossed(error);
+            }
+            Result::NoReply { .. } | Result::Done | Result::Nothing => {
                 self.step(outcome.at, told);
             }
         }
@@ -239,14 +248,14 @@ impl Keeper {
         }
         let unsorted = std::mem::take(&mut acting.unsorted);
         self.refund(desk);
-        self.owed &= plan == Plan::Start;
+        self.owed &= plan == Plan::Start && !is_crossed(error);
         if unsorted.iter().any(|seen| self.is_stop(seen)) {
             self.stopped_by_other(desk);
             return;
         }
         self.foreign.extend(unsorted.iter().filter(|s| s.over.is_none()).map(|s| (s.id, s.kind)));
         self.look(desk, super::Question::Unit);
-        if error.ends_with("TransactionIsDestructive") || error.ends_with("TransactionJobsConflicting") {
+        if is_crossed(error) {
             self.ending(desk.now);
         } else {
             self.alert_seldom(desk, told);

@@ -71,7 +71,7 @@ impl Keeper {
         self.tell(desk, Some(incident), Decision::Act { action, rule: rule.clone(), observed_only: false });
         let order = self.order(desk, incident, action);
         self.quiet_beats();
-        self.owed = true;
+        (self.owed, self.owed_after) = (true, self.incarnation);
         (self.port_held_by, self.abandoned, self.last_stop, self.unsure) = (None, None, None, None);
         (self.waived, self.came_to_nothing, self.unfit) = (false, false, None);
         self.tried_in_spite(desk);

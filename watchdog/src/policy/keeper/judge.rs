@@ -231,7 +231,9 @@ impl Keeper {
     /// The end of the unit, with no job behind it: `restart.on` decides, after systemd's own Restart=.
     fn ended(&mut self, desk: &mut Desk<'_>, on_its_way: bool) {
         let Some(unit) = &self.unit else { return };
-        if self.gap && !self.owed && asked_for(unit) && !on_its_way {
+        // what we began has come up: another's stop ended that
+        let owed = self.owed && !(unit.came_up && unit.incarnation != self.owed_after);
+        if self.gap && !owed && asked_for(unit) && !on_its_way {
             // its job was among what was missed
             let unit = &self.guard.unit;
             self.alert(desk, format!("{unit} was stopped while systemd's words were missed: taken for an operator's stop, it stays down"));

@@ -111,6 +111,8 @@ pub(super) struct Keeper {
     worker: Option<(Exit, Option<SignalSent>)>,
     /// A start or restart of ours has not come up yet: an end before it does is ours to mend, whatever `restart.on` says.
     owed: bool,
+    /// The run before that.
+    owed_after: Option<Incarnation>,
     /// The last start failed as one does that the program itself refuses.
     refused: bool,
     /// Our start was done, says systemd, and left the unit down.
@@ -243,6 +245,7 @@ impl Keeper {
             waived: false,
             worker: None,
             owed: false,
+            owed_after: None,
             refused: false,
             came_to_nothing: false,
             began: None,

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check;
+use super::{check, log_of};
 
 #[test]
 fn a_stop_whose_end_was_missed_is_a_stop() {
@@ -125,4 +125,23 @@ fn our_own_stop_is_not_taken_for_an_operators_where_words_were_missed() {
             > 60000 sleep
         "#]],
     );
+}
+
+#[test]
+fn a_stop_in_a_gap_stands_against_a_start_of_ours_that_had_come_up() {
+    let log = log_of(
+        |_| {},
+        "0 unit active
+         0 alive
+         1000 unit failed result=signal
+         1000 nobody holds
+         1001 queued 3
+         1002 unit activating run=2 job=3 never_up
+         1003 dies
+         9000 back
+         9000 read failed run=2 result=exit-code stopped_first
+         90000 sleep",
+    );
+    assert!(log.contains("taken for an operator's stop"), "{log}");
+    assert_eq!(log.matches("act web: Start").count(), 1, "{log}");
 }
