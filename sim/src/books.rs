@@ -15,7 +15,7 @@ use watchdog::{
         Act, Action, ActiveState, Answer, Command, Fact, Incarnation, IncidentId, Known, LoadState, Mono,
         OnFailure, OrderId, Outcome, Preflight, Result, Saw, Service, Sign, Source, Unit, Verdict,
     },
-    policy::{Guard, Settings},
+    policy::{Dependency, Guard, Settings},
 };
 
 use crate::book::{Acting, Book};
@@ -257,6 +257,9 @@ impl Books {
             then != settings.services.get(service).map(|guard| &guard.unit)
         };
         self.services.retain(|service, _| settings.services.contains_key(service) && !moved(service));
+        // what nobody needs is not watched, and unknown when it is needed again
+        let needs = |guard: &Guard, unit: &Unit| guard.depends_on.contains(&Dependency::Unit(unit.clone()));
+        self.needed.retain(|unit, _| settings.services.values().any(|guard| needs(guard, unit)));
         for (service, guard) in &settings.services {
             let book = self
                 .services

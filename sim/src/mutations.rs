@@ -92,7 +92,10 @@ impl Mutation {
         (Mutation::IgnoresHolders, &[Invariant::CanStart]),
         (Mutation::IgnoresNeeds, &[Invariant::Needs]),
         (Mutation::NoConcurrencyLimit, &[Invariant::OneRestart]),
-        (Mutation::NeverWakes, &[Invariant::Healed, Invariant::NoDeadEnd, Invariant::HandsOff]),
+        (
+            Mutation::NeverWakes,
+            &[Invariant::Healed, Invariant::NoDeadEnd, Invariant::HandsOff, Invariant::Incarnation],
+        ),
         (Mutation::IgnoresLoss, &[Invariant::Healed, Invariant::Intent]),
         (Mutation::FreeJitter, &[Invariant::SameOrders]),
         (Mutation::OldContainer, &[Invariant::Reboot]),

@@ -52,6 +52,8 @@ impl Books {
             let Some(book) = self.services.get_mut(service) else { continue };
             let (result, active) = match job.step {
                 JobStep::New(kind) => {
+                    // an operator's last word counts
+                    book.stop_stands &= !matches!(kind, Some(JobKind::Start | JobKind::Restart));
                     if let Some(kind) = kind {
                         remember(&mut book.kinds, (job.id, kind));
                     }

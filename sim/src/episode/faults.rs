@@ -145,8 +145,16 @@ impl Episode {
                 self.host.main_ends(now, at, cause, reaped);
             }
             Kind::Hangs => {
-                self.host.units[at].health = Health::Hangs;
-                self.stall(at);
+                // often not one alone, and deaf to SIGTERM: then the others wait for its restart
+                let other = self.dice.permille(300).then(|| self.dice.below(self.all.homes.len()));
+                let together = other.is_some();
+                for at in std::iter::once(at).chain(other.filter(|other| *other < self.host.units.len())) {
+                    self.host.units[at].health = Health::Hangs;
+                    if together {
+                        self.host.units[at].stop_way = StopWay::Ignores;
+                    }
+                    self.stall(at);
+                }
             }
             Kind::Sickens => {
                 self.host.units[at].health = *self.dice.pick(&[Health::Sick, Health::Slow]);
