@@ -74,7 +74,7 @@ fn c13_f5_g6_killed_at_any_point_it_restarts_once_counts_once_and_tells_the_inci
                 "{point}: it is down"
             );
         }
-        let host = &state.data("state")["host_tries"];
+        let host = &state.data("state")["host_tries"]["spent"];
         ensure!(
             host.as_array().is_some_and(|all| all.len() == POINTS.len()),
             "the host's budget says {host}"
