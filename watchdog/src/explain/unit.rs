@@ -9,7 +9,7 @@ use crate::{
 /// Units of programs that start services again by themselves.
 pub(crate) const RIVALS: [&str; 1] = ["monit.service"];
 
-/// A warning of one of [`RIVALS`], where it runs: whose restart is undone by whom, nobody can say.
+/// A warning of a unit of another such program, where it runs: whose restart is undone by whom, nobody can say.
 pub fn rival(unit: &UnitState) -> Option<String> {
     let name = &unit.unit;
     let fights = "two that restart the same service fight";

@@ -28,15 +28,15 @@ pub enum Input {
     /// Other settings are in force from now on; budgets, pauses and incidents live on.
     Settings(Box<Settings>),
     /// Watchdog died, or was restarted, and goes on from this state. Nothing that was due meanwhile is done before the units are
-    /// read: told without [`Policy::catch_up`].
+    /// read: told without [`Policy::catch_up`](super::Policy::catch_up).
     Back {
         /// Names the new run: an incident that was opened and not stored shares its number with none of it.
         seed: u64,
     },
     /// Watchdog itself was held up: what was due meanwhile is done as of now, for what is late must not pass for what is in
-    /// time. Told without [`Policy::catch_up`].
+    /// time. Told without [`Policy::catch_up`](super::Policy::catch_up).
     HeldUp,
-    /// It is [`Policy::wake_at`].
+    /// It is [`Policy::wake_at`](super::Policy::wake_at).
     Wake,
 }
 
