@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use watchdog::model::{
-    Act, Action, Answer, Ask, Averages, Disk, End, Fact, Holder, JobKind, Known, Look, OrderId, Outcome,
-    OwnFault, Phase, PidFile, PidStamp, Preflight, Pressed, Pressure, Question, Result, Saw, Service, Tasks,
-    Unit, Verdict,
+    Act, Action, Answer, Ask, Averages, Disk, End, Fact, Holder, Known, Look, OrderId, Outcome, OwnFault,
+    Phase, PidFile, PidStamp, Preflight, Pressed, Pressure, Question, Result, Saw, Service, Tasks, Unit,
+    Verdict,
 };
 
 use super::{Episode, Event};
-use crate::host::{Health, Host, Owner, Reply};
+use crate::host::{Health, Host};
 
 /// watchdog waits no longer for a reply.
 const SILENT: Duration = Duration::from_secs(25);
@@ -117,49 +117,22 @@ impl Episode {
 
     /// What an act does to the host.
     pub(super) fn obey(&mut self, act: &Act) -> Result {
-        let (now, owner) = (self.now, Owner::Ours(act.id));
         let named =
             |unit: &crate::host::SimUnit| unit.name == act.unit || unit.alias.as_ref() == Some(&act.unit);
         let Some(at) = self.host.units.iter().position(named) else { return Result::Nothing };
-        let host = &mut self.host;
-        let reply = match act.action {
+        match act.action {
             Action::Reboot => return self.reboot(),
-            Action::Restart { reset } => {
+            Action::Restart { .. } => {
                 // in a gap nobody can tell a stop that came before our restart from the stop of that restart
-                self.guesses |= self.trouble.gap && !host.units[at].active.is_up();
-                if reset {
-                    host.reset_failed(at);
-                }
-                host.try_restart(now, at, owner)
+                self.guesses |= self.trouble.gap && !self.host.units[at].active.is_up();
             }
-            Action::Start { reset } => {
-                if reset {
-                    host.reset_failed(at);
-                }
-                host.ask_job(now, at, JobKind::Start, owner, false)
-            }
-            Action::StartAfresh { reset, .. } => {
-                host.units[at].stale_pid_file = false;
-                if reset {
-                    host.reset_failed(at);
-                }
-                host.ask_job(now, at, JobKind::Start, owner, false)
-            }
-            Action::Undo => host.ask_job(now, at, JobKind::Stop, owner, true),
-            Action::Cancel { job } => {
-                return if host.cancel(at, job) { Result::Done } else { Result::Nothing };
-            }
-            Action::Kill => {
-                let run = act.incarnation.map(|run| u128::from_be_bytes(run.0));
-                let run = run.and_then(|run| u32::try_from(run).ok());
-                let killed = run.is_some_and(|run| host.kill(now, at, run));
-                return if killed { Result::Done } else { Result::Nothing };
-            }
-        };
-        match reply {
-            Reply::Queued(job) => Result::Queued { job },
-            Reply::Refused(error) => Result::Refused { error: error.to_owned(), text: "no".to_owned() },
+            Action::Start { .. }
+            | Action::StartAfresh { .. }
+            | Action::Undo
+            | Action::Cancel { .. }
+            | Action::Kill => {}
         }
+        self.host.obey(self.now, at, act)
     }
 
     /// After the words that were sent before it.

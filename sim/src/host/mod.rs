@@ -4,6 +4,7 @@
 //! its modes say; start limits that are enforced; stop phases that each have their time-out; words in the order of one
 //! connection. Deliberately absent: whoever listens to it; words, alarms and what truly happened are left to be fetched.
 
+mod acts;
 mod jobs;
 mod unit;
 

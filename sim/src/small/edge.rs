@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use watchdog::model::{
-    Act, Action, Answer, Ask, End, Fact, JobKind, Known, Look, OrderId, Outcome, Phase, Question, Result,
-    Saw, Verdict,
+    Act, Answer, Ask, End, Fact, Known, Look, OrderId, Outcome, Phase, Question, Result, Saw, Verdict,
 };
 
 use super::world::{Request, Said, World, service};
-use crate::host::{Health, Owner, Reply};
+use crate::host::Health;
 
 impl World {
     /// A heartbeat's end is decided by what it meets when it leaves.
@@ -81,37 +80,7 @@ impl World {
     }
 
     fn obey(&mut self, act: &Act) -> Result {
-        let (now, owner) = (self.now, Owner::Ours(act.id));
         let Some(at) = self.unit_of(&act.service) else { return Result::Nothing };
-        let host = &mut self.host;
-        let reply = match act.action {
-            Action::Restart { reset } => {
-                if reset {
-                    host.reset_failed(at);
-                }
-                host.try_restart(now, at, owner)
-            }
-            Action::Start { reset } | Action::StartAfresh { reset, .. } => {
-                if reset {
-                    host.reset_failed(at);
-                }
-                host.ask_job(now, at, JobKind::Start, owner, false)
-            }
-            Action::Reboot => Reply::Refused("org.freedesktop.systemd1.UnitMasked"),
-            Action::Undo => host.ask_job(now, at, JobKind::Stop, owner, true),
-            Action::Cancel { job } => {
-                return if host.cancel(at, job) { Result::Done } else { Result::Nothing };
-            }
-            Action::Kill => {
-                let run = act.incarnation.map(|run| u128::from_be_bytes(run.0));
-                let run = run.and_then(|run| u32::try_from(run).ok());
-                let killed = run.is_some_and(|run| host.kill(now, at, run));
-                return if killed { Result::Done } else { Result::Nothing };
-            }
-        };
-        match reply {
-            Reply::Queued(job) => Result::Queued { job },
-            Reply::Refused(error) => Result::Refused { error: error.to_owned(), text: "no".to_owned() },
-        }
+        self.host.obey(self.now, at, act)
     }
 }
