@@ -108,6 +108,12 @@ impl Books {
                 | Saw::AnswerStall(_)
                 | Saw::StallOver(_)
                 | Saw::InUse(_)
+                | Saw::OomKill(_)
+                | Saw::ServerErrors(_)
+                | Saw::LogErrors(_)
+                | Saw::UnixStall(_)
+                | Saw::CommandRun(_)
+                | Saw::Serving(_)
                 | Saw::Listeners(_)
                 | Saw::Working { .. } => {}
                 Saw::Loss(_) => {
@@ -151,7 +157,9 @@ impl Books {
                 | Known::PidFile(_)
                 | Known::Ourselves { .. }
                 | Known::Others(_)
-                | Known::LastWords(_) => {}
+                | Known::LastWords(_)
+                | Known::MainProcess { .. }
+                | Known::Asked { .. } => {}
             },
             Told::Command(Command::Pause { service, pause }) => {
                 if let Some(book) = self.services.get_mut(service) {

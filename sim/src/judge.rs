@@ -80,7 +80,8 @@ impl Judge {
                         | Question::PidFile
                         | Question::Ourselves
                         | Question::Others
-                        | Question::LastWords => {}
+                        | Question::LastWords
+                        | Question::MainProcess => {}
                     }
                 }
                 Order::Ask(_) => {}

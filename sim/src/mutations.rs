@@ -80,7 +80,13 @@ impl Mutation {
         (Mutation::NoBackoff, &[Invariant::Pauses]),
         (
             Mutation::ForgetsOverCrash,
-            &[Invariant::Budget, Invariant::Pauses, Invariant::HandsOff, Invariant::IncidentEnds],
+            &[
+                Invariant::Budget,
+                Invariant::Pauses,
+                Invariant::HandsOff,
+                Invariant::IncidentEnds,
+                Invariant::Intent,
+            ],
         ),
         (Mutation::RequestsTwice, &[Invariant::OneJob]),
         (Mutation::OldIncarnation, &[Invariant::Incarnation]),

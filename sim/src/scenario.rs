@@ -93,6 +93,7 @@ impl Scenario {
                 asked,
                 accept_after: millis(250),
                 answer_after: secs(1),
+                status_5xx: true,
             };
             (service.clone(), watched)
         });

@@ -99,6 +99,7 @@ impl Tally {
                     Question::Ourselves => "ask ourselves",
                     Question::Others => "look at others",
                     Question::LastWords => "last words",
+                    Question::MainProcess => "look at the main process",
                 };
                 self.count("order", word);
             }
@@ -159,7 +160,10 @@ fn sign_word(saw: &watchdog::model::Saw) -> &'static str {
         Saw::Exit(_) => "sign exit",
         Saw::SignalSent(_) => "sign signal",
         Saw::ListenerUp(_) | Saw::ListenerDown { .. } | Saw::Listeners(_) => "sign listeners",
-        Saw::AcceptStall(_) | Saw::AnswerStall(_) | Saw::StallOver(_) => "sign stall",
+        Saw::AcceptStall(_) | Saw::AnswerStall(_) | Saw::StallOver(_) | Saw::UnixStall(_) => "sign stall",
+        Saw::OomKill(_) | Saw::CommandRun(_) => "sign process",
+        Saw::ServerErrors(_) | Saw::LogErrors(_) => "sign errors",
+        Saw::Serving(_) => "sign serving",
         Saw::InUse(_) => "sign in use",
         Saw::Unit(_) => "sign unit",
         Saw::Job(_) => "sign job",

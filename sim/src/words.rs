@@ -21,6 +21,12 @@ pub(crate) fn told(told: &Told<'_>) -> String {
             | Saw::AnswerStall(_)
             | Saw::StallOver(_)
             | Saw::InUse(_)
+            | Saw::OomKill(_)
+            | Saw::ServerErrors(_)
+            | Saw::LogErrors(_)
+            | Saw::UnixStall(_)
+            | Saw::CommandRun(_)
+            | Saw::Serving(_)
             | Saw::Loss(_)
             | Saw::Working { .. } => format!("sign {:?}", sign.saw),
         },
@@ -42,6 +48,8 @@ pub(crate) fn told(told: &Told<'_>) -> String {
             | Known::Ourselves { .. }
             | Known::Others(_)
             | Known::LastWords(_)
+            | Known::MainProcess { .. }
+            | Known::Asked { .. }
             | Known::Fronts(_)
             | Known::Nothing { .. } => {
                 format!("fact {} of {}: {:?}", fact.order.0, fact.service, fact.known)

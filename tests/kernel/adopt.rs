@@ -1,6 +1,10 @@
 //! Probes live on when their process is gone, as long as someone keeps their descriptors; another process goes on with them.
 
-use std::{fs::File, os::fd::OwnedFd, time::Duration};
+use std::{
+    fs::File,
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use watchdog::{
@@ -47,6 +51,28 @@ fn whose_cgroups_they_are_is_left_too() -> Result<()> {
         let (cgroup, left) = (stage.cgroup.id()?, stage.adopt(kept)?);
         assert_eq!(left.units[&cgroup], unit);
         Ok(())
+    })
+}
+
+#[test]
+fn f1_where_a_program_is_missing_the_others_are_left_and_adopted() -> Result<()> {
+    play(async |stage| {
+        let mut main = stage.puppet()?;
+        stage.watch_mains(&[&main])?;
+        let mut kept = stage.leave()?;
+        kept.retain(|(name, _)| !name.ends_with("-signal"));
+        let note = File::from(named(&mut kept, "units")?.1.try_clone()?);
+        let text = br#"{"units":[],"missing":[{"program":"signal","why":"not here"}]}"#;
+        note.set_len(0)?;
+        note.write_all_at(text, 0)?;
+        stage.adopt(kept)?;
+        ensure!(
+            matches!(stage.missing()?, [one] if one.why == "not here"),
+            "it is not known what is missing"
+        );
+        let died = main.pid();
+        main.last_act("exit 3")?;
+        stage.find(|saw| matches!(saw, Saw::Exit(exit) if exit.pid == died)).await.map(drop)
     })
 }
 

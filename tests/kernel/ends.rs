@@ -11,7 +11,13 @@ use watchdog::model::{Cause, Exit, Saw, Sender, SignalSent};
 use crate::stage::{Puppet, Stage, play};
 
 fn exit(stage: &Stage, pid: u32, cause: Cause) -> Result<Saw> {
-    Ok(Saw::Exit(Exit { cgroup: stage.cgroup.id()?, pid, cause, comm: "puppet".to_owned(), more: 0 }))
+    Ok(Saw::Exit(Exit {
+        cgroup: stage.cgroup.id()?,
+        pid,
+        cause: Some(cause),
+        comm: "puppet".to_owned(),
+        more: 0,
+    }))
 }
 
 /// Ends a puppet by an order, and expects one exit and nothing else.
@@ -164,11 +170,30 @@ fn a_kill_is_told_with_its_sender_before_the_end() -> Result<()> {
             uid: 0,
             comm: "puppet".to_owned(),
             cgroup: stage.elsewhere.id()?,
+            unit: stage.elsewhere.name(),
         };
         let sent = SignalSent { cgroup: stage.cgroup.id()?, pid: puppet.pid(), signal: 9, sender, more: 0 };
         assert_eq!(stage.saw().await?, Saw::SignalSent(sent));
         assert_eq!(stage.saw().await?, exit(stage, puppet.pid(), Cause::Signal { signal: 9, core: false })?);
         fence(stage, main).await
+    })
+}
+
+#[test]
+fn f3_a_sender_is_told_by_its_unit_though_that_is_gone() -> Result<()> {
+    play(async |stage| {
+        let puppet = stage.puppet()?;
+        stage.watch_mains(&[&puppet])?;
+        let mut killer = stage.elsewhere.puppet_below("reaper.service")?;
+        killer.act(&format!("kill {} 9", puppet.pid()))?;
+        drop(killer);
+        stage.elsewhere.remove_below("reaper.service")?;
+        let Saw::SignalSent(SignalSent { sender: Sender::Process { unit, .. }, .. }) = stage.saw().await?
+        else {
+            panic!("no signal of a process")
+        };
+        assert_eq!(unit, "reaper.service");
+        Ok(())
     })
 }
 
@@ -221,19 +246,21 @@ fn an_abort_is_sent_by_the_process_itself() -> Result<()> {
         assert_eq!((sent.signal, sent.pid), (6, puppet.pid()));
         assert!(matches!(sent.sender, Sender::Process { pid, .. } if pid == puppet.pid()));
         let Saw::Exit(ended) = stage.saw().await? else { panic!("no exit") };
-        assert!(matches!(ended.cause, Cause::Signal { signal: 6, .. }));
+        assert!(matches!(ended.cause, Some(Cause::Signal { signal: 6, .. })));
         Ok(())
     })
 }
 
 #[test]
-fn a_stop_is_told_and_a_child_signal_is_not() -> Result<()> {
+fn a_stop_of_either_kind_is_told_and_a_child_signal_is_not() -> Result<()> {
     play(async |stage| {
-        stage.watch_cgroup()?;
-        let (puppet, mut sender) = (stage.puppet()?, stage.stranger()?);
+        let (puppet, main, mut sender) = (stage.puppet()?, stage.puppet()?, stage.stranger()?);
+        stage.watch_mains(&[&main])?;
         sender.act(&format!("kill {} 17", puppet.pid()))?;
         sender.act(&format!("kill {} 19", puppet.pid()))?;
         assert!(matches!(stage.saw().await?, Saw::SignalSent(SignalSent { signal: 19, .. })));
+        sender.act(&format!("kill {} 20", main.pid()))?;
+        assert!(matches!(stage.saw().await?, Saw::SignalSent(SignalSent { signal: 20, .. })));
         Ok(())
     })
 }
@@ -282,7 +309,8 @@ fn a_process_of_another_network_namespace_ends_all_the_same() -> Result<()> {
         let mut puppet = Puppet::far_away(stage)?;
         puppet.act("threads 1")?;
         puppet.last_act("exit 8")?;
-        let ended = stage.find(|saw| matches!(saw, Saw::Exit(Exit { cause: Cause::Code(8), .. }))).await?;
+        let ended =
+            stage.find(|saw| matches!(saw, Saw::Exit(Exit { cause: Some(Cause::Code(8)), .. }))).await?;
         assert_eq!(ended.saw, exit(stage, puppet.pid(), Cause::Code(8))?);
         Ok(())
     })

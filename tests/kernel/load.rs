@@ -35,8 +35,8 @@ fn two_capabilities_are_enough() -> Result<()> {
 #[test]
 fn without_capabilities_the_error_says_which() -> Result<()> {
     let Err(error) = with(CapabilitySet::empty())? else { panic!("the probes were loaded") };
-    let expected =
-        "cannot load the probes: run watchdog as root, or with the capabilities CAP_BPF and CAP_PERFMON";
+    let expected = "cannot load the probes: bpf() is not permitted; run watchdog as root, or with the capabilities \
+        CAP_BPF and CAP_PERFMON, and without a SystemCallFilter= that denies it";
     assert_eq!(error.to_string(), expected);
     Ok(())
 }
@@ -57,7 +57,7 @@ fn an_object_of_another_agreement_is_refused() -> Result<()> {
     assert!(!versions.is_empty(), "the object says no version");
     versions.into_iter().for_each(|at| other[at] = b'0');
     let Err(error) = Probes::load_object(&other, &Watch::default()) else { panic!("it was loaded") };
-    let expected = "cannot use this object of the probes: it lacks WATCHDOG_ABI_2; \
+    let expected = "cannot use this object of the probes: it lacks WATCHDOG_ABI_3; \
                     build it again with `cargo xtask build-ebpf`";
     assert_eq!(error.to_string(), expected);
     Ok(())

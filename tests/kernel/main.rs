@@ -5,8 +5,14 @@
 mod accept;
 mod adopt;
 mod answer;
+mod canary;
+mod classic;
+mod commands;
 mod ends;
 mod listeners;
 mod load;
+mod sockets;
 mod stage;
+mod status;
+mod storm;
 mod use_and_loss;

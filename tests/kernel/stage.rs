@@ -1,13 +1,12 @@
 //! A cgroup, a network namespace, the probes, and puppets to act before them.
 
+mod cgroup;
+mod puppet;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env, fs,
-    io::{BufRead, BufReader, Write},
-    os::unix::{fs::MetadataExt, process::CommandExt},
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -20,9 +19,14 @@ use tokio::{
     time::timeout,
 };
 use watchdog::{
-    model::{CgroupId, Port, Saw, Sign, Unit, Watch, WatchedPort},
-    sources::ebpf::{Kept, Missing, Probes},
+    model::{FailureClass, Port, Rung, Saw, Serving, Sign, Stall, Unit, Watch, WatchedPort},
+    sources::{
+        ebpf::{Cost, Kept, Missing, Probes},
+        sock_diag,
+    },
 };
+
+pub(crate) use self::{cgroup::Cgroup, puppet::Puppet};
 
 /// What should come comes within this; what should not come is waited for explicitly.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,20 +44,40 @@ pub(crate) struct Stage {
     tell: watch::Sender<Watch>,
     signs: mpsc::Receiver<Sign>,
     probes: Option<Probes>,
+    by: By,
     running: Option<JoinHandle<Result<(), watchdog::sources::ebpf::Error>>>,
+    /// By what is seen what happens: nothing, for the looks at the table of sockets to begin.
+    serving: watch::Sender<Vec<Serving>>,
+}
+
+/// By what is seen what happens on the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The probes in the kernel.
+    Probes,
+    /// Looks at the kernel's table of sockets.
+    Table,
 }
 
 /// Plays a test in a thread of its own, whose network namespace is empty but for `lo`.
 pub(crate) fn play(act: impl AsyncFnOnce(&mut Stage) -> Result<()> + Send + 'static) -> Result<()> {
+    play_by(By::Probes, act)
+}
+
+/// The same, seen by this.
+pub(crate) fn play_by(
+    by: By,
+    act: impl AsyncFnOnce(&mut Stage) -> Result<()> + Send + 'static,
+) -> Result<()> {
     ensure!(
         rustix::process::geteuid().is_root(),
         "cannot load probes: these tests need root, run them with sudo"
     );
-    let thread = thread::spawn(|| -> Result<()> {
+    let thread = thread::spawn(move || -> Result<()> {
         own_network()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let mut stage = Stage::new()?;
+            let mut stage = Stage::new(by)?;
             act(&mut stage).await
         })
     });
@@ -70,10 +94,16 @@ fn own_network() -> Result<()> {
 }
 
 impl Stage {
-    fn new() -> Result<Stage> {
+    fn new(by: By) -> Result<Stage> {
         let watch = Watch::default();
-        let (probes, missing) = load(&watch)?;
-        ensure!(missing.is_empty(), "this kernel lacks something: {missing:?}");
+        let probes = match by {
+            By::Probes => {
+                let (probes, missing) = load(&watch)?;
+                ensure!(missing.is_empty(), "this kernel lacks something: {missing:?}");
+                Some(probes)
+            }
+            By::Table => None,
+        };
         let (tell, told) = watch::channel(watch.clone());
         let (sender, signs) = mpsc::channel(ROOM);
         let _ = (told, sender);
@@ -83,8 +113,14 @@ impl Stage {
             watch,
             tell,
             signs,
-            probes: Some(probes),
+            probes,
+            by,
             running: None,
+            serving: watch::Sender::new(vec![Serving {
+                class: FailureClass::AcceptStall,
+                rung: Rung::Heartbeat,
+                why: String::new(),
+            }]),
         })
     }
 
@@ -118,9 +154,27 @@ impl Stage {
         self.apply()
     }
 
+    /// Reads the answers of the cgroup of this name below the stage's.
+    pub(crate) fn watch_answers(&mut self, below: &str) -> Result<()> {
+        self.watch.answers.insert(self.cgroup.control_group(below)?);
+        self.apply()
+    }
+
+    /// Reads no answers any more, while the probes run.
+    pub(crate) fn watch_no_answers(&mut self) {
+        self.watch.answers.clear();
+        self.tell.send_replace(self.watch.clone());
+    }
+
+    /// What the programs have cost so far.
+    pub(crate) fn costs(&self) -> Vec<Cost> {
+        self.probes.as_ref().map(Probes::costs).unwrap_or_default()
+    }
+
     fn apply(&mut self) -> Result<()> {
         match &mut self.probes {
             Some(probes) => Ok(probes.watch(&self.watch)?),
+            None if self.by == By::Table && self.running.is_none() => Ok(()),
             None => bail!("the probes run already"),
         }
     }
@@ -144,13 +198,40 @@ impl Stage {
         Ok(left)
     }
 
+    /// The programs that do not run, of probes that tell nothing yet.
+    pub(crate) fn missing(&self) -> Result<&[Missing]> {
+        Ok(self.probes.as_ref().context("the probes run already")?.missing())
+    }
+
+    /// Has the second rung in the place of the probes that do not run yet.
+    pub(crate) fn load_classic(&mut self) -> Result<()> {
+        self.probes = Some(Probes::load_classic(&object()?, &self.watch)?.0);
+        Ok(())
+    }
+
+    /// The probes, which do not run yet.
+    pub(crate) fn probes(&mut self) -> Result<&mut Probes> {
+        self.probes.as_mut().context("the probes run already")
+    }
+
     /// Lets the signs through from here on; what happened since the load is told too.
     pub(crate) fn run(&mut self) -> Result<()> {
-        let probes = self.probes.take().context("the probes run already")?;
         let (tell, told) = watch::channel(self.watch.clone());
         let (sender, signs) = mpsc::channel(ROOM);
         (self.tell, self.signs) = (tell, signs);
-        self.running = Some(tokio::spawn(probes.run(sender, told)));
+        self.running = Some(match self.by {
+            By::Probes => {
+                let probes = self.probes.take().context("the probes run already")?;
+                tokio::spawn(probes.run(sender, told))
+            }
+            By::Table => {
+                let looks = sock_diag::run(told, sender, self.serving.subscribe(), BTreeSet::new);
+                tokio::spawn(async move {
+                    looks.await;
+                    Ok(())
+                })
+            }
+        });
         Ok(())
     }
 
@@ -164,13 +245,24 @@ impl Stage {
         self.tell.send_replace(self.watch.clone());
     }
 
-    /// The next sign.
+    /// The next sign of the stage: programs are run elsewhere on this machine too.
     pub(crate) async fn next(&mut self) -> Result<Sign> {
+        self.find(|saw| !matches!(saw, Saw::CommandRun(_))).await
+    }
+
+    async fn any(&mut self) -> Result<Sign> {
         if self.running.is_none() {
             self.run()?;
         }
         let sign = timeout(PATIENCE, self.signs.recv()).await.context("no sign came")?;
         sign.context("the probes ended")
+    }
+
+    /// The next stall in the accept queue of a port, with its moment.
+    pub(crate) async fn accept_stall(&mut self) -> Result<(u64, Stall)> {
+        let sign = self.find(|saw| matches!(saw, Saw::AcceptStall(_))).await?;
+        let Saw::AcceptStall(stall) = sign.saw else { unreachable!("found by its kind") };
+        Ok((sign.at.0, stall))
     }
 
     /// What the next sign saw.
@@ -181,7 +273,7 @@ impl Stage {
     /// The next sign that is wanted; others are passed over.
     pub(crate) async fn find(&mut self, wanted: impl Fn(&Saw) -> bool) -> Result<Sign> {
         loop {
-            let sign = self.next().await?;
+            let sign = self.any().await?;
             if wanted(&sign.saw) {
                 return Ok(sign);
             }
@@ -198,7 +290,34 @@ impl Stage {
         while let Ok(sign) = tokio::time::timeout_at(end, self.signs.recv()).await {
             seen.push(sign.context("the probes ended")?.saw);
         }
+        seen.retain(|saw| !matches!(saw, Saw::CommandRun(_)));
         Ok(seen)
+    }
+
+    /// Everything that is seen until this is over, and what it comes to.
+    pub(crate) async fn all_until<T>(&mut self, over: impl Future<Output = T>) -> Result<(Vec<Saw>, T)> {
+        if self.running.is_none() {
+            self.run()?;
+        }
+        let (mut seen, mut over) = (vec![], std::pin::pin!(over));
+        loop {
+            tokio::select! {
+                biased;
+                sign = self.signs.recv() => {
+                    let saw = sign.context("the probes ended")?.saw;
+                    // whoever runs such a program on this machine
+                    if !matches!(saw, Saw::CommandRun(_)) {
+                        seen.push(saw);
+                    }
+                }
+                is = &mut over => return Ok((seen, is)),
+            }
+        }
+    }
+
+    /// What is watched.
+    pub(crate) fn watched(&self) -> &Watch {
+        &self.watch
     }
 
     /// A process in the watched cgroup.
@@ -221,146 +340,5 @@ pub(crate) fn object() -> Result<Vec<u8>> {
     match env::var_os("WATCHDOG_BPF_OBJECT") {
         Some(path) => fs::read(&path).with_context(|| format!("cannot read {}", path.display())),
         None => Ok(Probes::OBJECT.to_vec()),
-    }
-}
-
-/// A cgroup that is removed with everything in it.
-pub(crate) struct Cgroup {
-    path: PathBuf,
-}
-
-static CGROUPS: AtomicU32 = AtomicU32::new(0);
-
-impl Cgroup {
-    fn new() -> Result<Cgroup> {
-        let mounts = fs::read_to_string("/proc/self/mounts")?;
-        let mount = mounts.lines().find_map(|line| {
-            let mut words = line.split(' ').skip(1);
-            let place = words.next()?;
-            (words.next()? == "cgroup2").then_some(place)
-        });
-        let mount = mount.context("there is no cgroup2 file system")?;
-        let number = CGROUPS.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new(mount).join(format!("watchdog-kernel-test-{}-{number}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Cgroup { path })
-    }
-
-    pub(crate) fn id(&self) -> Result<CgroupId> {
-        Ok(CgroupId(fs::metadata(&self.path)?.ino()))
-    }
-
-    /// A process some levels below.
-    pub(crate) fn puppet_below(&self, path: &str) -> Result<Puppet> {
-        let below = self.path.join(path);
-        fs::create_dir_all(&below)?;
-        Puppet::new(&below)
-    }
-}
-
-impl Drop for Cgroup {
-    fn drop(&mut self) {
-        let _ = fs::write(self.path.join("cgroup.kill"), "1");
-        remove(&self.path);
-    }
-}
-
-/// Children first. A cgroup can be removed once the last of its killed processes is gone.
-fn remove(path: &Path) {
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            remove(&entry.path());
-        }
-    }
-    let end = std::time::Instant::now() + PATIENCE;
-    while fs::remove_dir(path).is_err() && path.exists() && std::time::Instant::now() < end {
-        thread::yield_now();
-    }
-}
-
-const PUPPET: &str = env!("CARGO_BIN_EXE_puppet");
-
-/// A process that does as it is told.
-pub(crate) struct Puppet {
-    child: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-/// What a puppet did.
-pub(crate) struct Done {
-    /// When, in nanoseconds of CLOCK_MONOTONIC.
-    pub(crate) at: u64,
-    /// What came of it.
-    pub(crate) number: u64,
-}
-
-impl Puppet {
-    fn new(cgroup: &Path) -> Result<Puppet> {
-        Puppet::start(cgroup, &[PUPPET])
-    }
-
-    /// In a network namespace of its own.
-    pub(crate) fn far_away(stage: &Stage) -> Result<Puppet> {
-        let with_lo = "ip link set lo up && exec \"$0\"";
-        Puppet::start(&stage.cgroup.path, &["unshare", "--net", "sh", "-c", with_lo, PUPPET])
-    }
-
-    /// In a PID namespace of its own, below an `unshare` that waits for it.
-    pub(crate) fn in_pid_namespace(stage: &Stage) -> Result<Puppet> {
-        Puppet::start(&stage.cgroup.path, &["unshare", "--pid", "--fork", PUPPET])
-    }
-
-    /// The one child of the process that was started.
-    pub(crate) fn only_child(&self) -> Result<u32> {
-        let pid = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        children.trim().parse().with_context(|| format!("the children of {pid} are {children:?}"))
-    }
-
-    /// Joins the cgroup first, so that whatever is started is born there.
-    fn start(cgroup: &Path, command: &[&str]) -> Result<Puppet> {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(cgroup.join("cgroup.procs")).args(command);
-        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0);
-        let mut child = shell.spawn().context("cannot start a puppet")?;
-        let orders = child.stdin.take().context("no orders")?;
-        let answers = BufReader::new(child.stdout.take().context("no answers")?);
-        let mut puppet = Puppet { child, orders, answers };
-        puppet.act("threads 0")?;
-        Ok(puppet)
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// Has something done, and waits for it.
-    pub(crate) fn act(&mut self, order: &str) -> Result<Done> {
-        self.last_act(order)?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        let parts = line.trim().split_once(' ');
-        let done =
-            parts.and_then(|(at, number)| Some(Done { at: at.parse().ok()?, number: number.parse().ok()? }));
-        done.with_context(|| format!("{order:?} was answered by {line:?}"))
-    }
-
-    /// Waits until it has ended.
-    pub(crate) fn end(mut self) -> Result<()> {
-        self.child.wait()?;
-        Ok(())
-    }
-
-    /// Has something done that is not answered, for it ends the puppet.
-    pub(crate) fn last_act(&mut self, order: &str) -> Result<()> {
-        Ok(writeln!(self.orders, "{order}")?)
-    }
-}
-
-impl Drop for Puppet {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

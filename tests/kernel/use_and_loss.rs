@@ -70,6 +70,8 @@ fn what_finds_the_ring_buffer_full_is_counted() -> Result<()> {
         for saw in stage.all_within(Duration::from_secs(1)).await? {
             if let Saw::Loss(loss) = saw {
                 lost += loss.lost;
+                assert!(loss.place.starts_with("ring buffer of the probes: "), "{}", loss.place);
+                assert!(loss.place.contains(" of listener_up"), "{}", loss.place);
             } else {
                 told += 1;
             }

@@ -6,6 +6,12 @@ pub const SENDER_KERNEL: u32 = 0;
 /// [`Record::sender`]: a process, which the other sender fields name.
 pub const SENDER_PROCESS: u32 = 1;
 
+/// Every number of a [`Kind`] is below this.
+pub const KINDS: usize = 12;
+
+/// [`Record::code`] of an end: how it ended is not known.
+pub const CODE_UNKNOWN: u32 = u32::MAX;
+
 /// What a record tells.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +34,12 @@ pub enum Kind {
     StallOver = 7,
     /// Clients connect to a watched port: `port`.
     InUse = 8,
+    /// The kernel is about to kill a process of a watched cgroup for want of memory: `cgroup`, `pid`, `comm`.
+    Oom = 9,
+    /// Answers of 500 and above left a watched cgroup: `cgroup`, `port`, `code` (the last status), `count`.
+    ServerErrors = 10,
+    /// A program was run that may ask systemd for something: `sender_cgroup`, `sender_pid`, `sender_uid`, `comm`.
+    CommandRun = 11,
 }
 
 impl Kind {
@@ -42,6 +54,9 @@ impl Kind {
             6 => Kind::AnswerStall,
             7 => Kind::StallOver,
             8 => Kind::InUse,
+            9 => Kind::Oom,
+            10 => Kind::ServerErrors,
+            11 => Kind::CommandRun,
             _ => return None,
         })
     }

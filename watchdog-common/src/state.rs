@@ -1,3 +1,5 @@
+use crate::KINDS;
+
 /// Listeners remembered for each port: SO_REUSEPORT workers, IPv4 and IPv6. Those above are not looked at.
 pub const LISTENERS: usize = 64;
 
@@ -65,6 +67,26 @@ pub struct CgroupState {
     pub exits: Limit,
     /// Signals.
     pub signals: Limit,
+}
+
+/// What one CPU could not tell since the load, for want of room in the ring buffer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// How many records of each kind, by its number.
+    pub of: [u64; KINDS],
+}
+
+/// The kernel's notes on answers of 500 and above from one port; created empty by user space.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ErrorState {
+    /// Held while the limit is asked.
+    pub lock: bpf_spin_lock,
+    /// How many came since they were last told.
+    pub left_out: u32,
+    /// When they were last told.
+    pub told_at: u64,
 }
 
 /// How one port is watched; written by user space alone.
@@ -164,6 +186,8 @@ impl AnswerState {
 
 const _: () = assert!(size_of::<Mains>() == 16, "the layout of Mains changed: that is a new ABI");
 const _: () = assert!(size_of::<CgroupState>() == 40, "the layout of CgroupState changed: that is a new ABI");
+const _: () = assert!(size_of::<Lost>() == 96, "the layout of Lost changed: that is a new ABI");
+const _: () = assert!(size_of::<ErrorState>() == 16, "the layout of ErrorState changed: that is a new ABI");
 const _: () = assert!(size_of::<Settings>() == 16, "the layout of Settings changed: that is a new ABI");
 const _: () = assert!(size_of::<PortState>() == 552, "the layout of PortState changed: that is a new ABI");
 const _: () = assert!(size_of::<Sample>() == 32, "the layout of Sample changed: that is a new ABI");

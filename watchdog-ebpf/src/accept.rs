@@ -106,14 +106,16 @@ extern "C" fn look_at_queue(index: u64, queues: *mut Queues) -> i64 {
         }
         let request: u64 = read(listener, &LISTENER_HEAD);
         let child: u64 = read(request, &REQUEST_SOCK);
-        // The memory of a request that is being accepted may be another's by now.
-        if request == 0 || child == 0 || sock::port(child) != queues.port {
+        if request == 0 || child == 0 {
             return 0;
         }
         let age = age_ns(queues.now, read(child, &TCP_LAST_SENT));
         queues.busy = 1;
         queues.waiting += read::<u32>(listener, &SOCK_BACKLOG);
-        if age > queues.oldest_ns {
+        // The memory of a request that was accepted meanwhile may be another's by now: the queue moves, and is looked at again.
+        // The child cannot tell: one that its client broke off has lost its port, and stands in the queue all the same.
+        let still_first = read::<u64>(listener, &LISTENER_HEAD) == request;
+        if still_first && age > queues.oldest_ns {
             queues.oldest_ns = age;
         }
     }

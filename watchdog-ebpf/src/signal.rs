@@ -9,7 +9,7 @@ use watchdog_common::{Kind, SENDER_KERNEL, SENDER_PROCESS};
 
 use crate::{
     kernel::{given, read},
-    limit,
+    limit, names,
     record::tell,
     task,
 };
@@ -18,7 +18,7 @@ given! {
     SIGINFO_CODE: u32,
 }
 
-/// HUP INT QUIT ILL TRAP ABRT BUS FPE KILL SEGV PIPE TERM STOP XCPU XFSZ SYS. The probe runs for every SIGCHLD, SIGALRM and
+/// HUP INT QUIT ILL TRAP ABRT BUS FPE KILL SEGV PIPE TERM STOP TSTP XCPU XFSZ SYS. The probe runs for every SIGCHLD, SIGALRM and
 /// SIGURG of the host too: the number is asked first.
 const TOLD: u32 = bit(1)
     | bit(2)
@@ -33,6 +33,7 @@ const TOLD: u32 = bit(1)
     | bit(13)
     | bit(15)
     | bit(19)
+    | bit(20)
     | bit(24)
     | bit(25)
     | bit(31);
@@ -57,11 +58,7 @@ const SI_TKILL: i32 = -6;
 #[btf_tracepoint(function = "signal_generate")]
 pub fn signal(ctx: BtfTracePointContext) -> u32 {
     let number: i32 = ctx.arg(0);
-    if !(1..=31).contains(&number) || TOLD & bit(number as u32) == 0 {
-        return 0;
-    }
-    let result: i32 = ctx.arg(4);
-    if result == IGNORED {
+    if !is_told(number, ctx.arg(4)) {
         return 0;
     }
     let target: u64 = ctx.arg(2);
@@ -84,7 +81,7 @@ pub fn signal(ctx: BtfTracePointContext) -> u32 {
             record.sender_pid = task::pid(sender);
             // SAFETY: reads the credentials of the task that runs now.
             record.sender_uid = unsafe { bpf_get_current_uid_gid() } as u32;
-            record.sender_cgroup = task::own_cgroup_id(sender);
+            record.sender_cgroup = names::noted(sender);
             record.comm = task::comm(sender);
         }
     });
@@ -97,9 +94,18 @@ fn from_process(info: u64) -> bool {
     match info {
         SEND_SIG_NOINFO => true,
         SEND_SIG_PRIV => false,
-        _ => {
-            let code: i32 = read(info, &SIGINFO_CODE);
-            code == 0 || code == SI_QUEUE || code == SI_TKILL
-        }
+        _ => is_by_process(read(info, &SIGINFO_CODE)),
     }
+}
+
+/// Whether this signal with this result is worth a record.
+#[inline(always)]
+pub fn is_told(number: i32, result: i32) -> bool {
+    (1..=31).contains(&number) && TOLD & bit(number as u32) != 0 && result != IGNORED
+}
+
+/// By its `si_code`, a process sent it.
+#[inline(always)]
+pub fn is_by_process(code: i32) -> bool {
+    code == 0 || code == SI_QUEUE || code == SI_TKILL
 }

@@ -89,17 +89,30 @@ pub fn connecting(sk: u64) {
 
 /// A socket is connected; which happens before the server sees the connection.
 #[inline(always)]
-pub fn connected(sk: u64) {
+pub fn connected(sk: u64, port: u32) {
     if CONNECTING.get_ptr(sk).is_some() {
         let _ = CONNECTING.remove(sk);
-        let _ = HEARTBEATS.insert(port(sk), now(), 0);
+        let _ = HEARTBEATS.insert(port, now(), 0);
+    }
+}
+
+/// A socket was refused, or gave up: the next one at its address is another's.
+#[inline(always)]
+pub fn not_connected(sk: u64) {
+    if CONNECTING.get_ptr(sk).is_some() {
+        let _ = CONNECTING.remove(sk);
     }
 }
 
 /// The peer of this new connection is a heartbeat of ours. Says so once for each heartbeat.
 #[inline(always)]
 pub fn is_heartbeat(sk: u64) -> bool {
-    let peer = u32::from(u16::from_be(read::<u16>(sk, &SOCK_PEER_PORT)));
+    is_heartbeat_from(u32::from(u16::from_be(read::<u16>(sk, &SOCK_PEER_PORT))))
+}
+
+/// The same by the peer's port.
+#[inline(always)]
+pub fn is_heartbeat_from(peer: u32) -> bool {
     let Some(at) = HEARTBEATS.get_ptr(peer) else { return false };
     // SAFETY: one word of a map value.
     let fresh = now().wrapping_sub(unsafe { *at }) < HEARTBEAT_FRESH_NS;

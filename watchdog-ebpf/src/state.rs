@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use watchdog_common::{IN_USE_NS, Kind, LISTENERS, MAX_PORTS, PortState, Settings};
 
 use crate::{
-    accept, answer,
+    accept, answer, egress,
     kernel::{lock, now, unlock},
     record::tell,
     sock::{self, CLOSE, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT},
@@ -33,7 +33,8 @@ pub fn state(ctx: BtfTracePointContext) -> u32 {
     match (old, new) {
         (SYN_RECV, ESTABLISHED) => client_connected(&ctx, sk),
         (CLOSE, SYN_SENT) => sock::connecting(sk),
-        (SYN_SENT, ESTABLISHED) => sock::connected(sk),
+        (SYN_SENT, ESTABLISHED) => sock::connected(sk, sock::port(sk)),
+        (SYN_SENT, CLOSE) => sock::not_connected(sk),
         (_, LISTEN) => listener_up(sk),
         // Never "left LISTEN": each new connection is cloned from its listener, and leaves LISTEN for SYN_RECV.
         (LISTEN, CLOSE) => listener_down(sk),
@@ -60,7 +61,10 @@ fn client_connected(ctx: &BtfTracePointContext, sk: u64) {
     let Some(settings) = settings(port) else { return };
     // SAFETY: a living value of PORTS.
     unsafe { accept::watch(state, &settings) };
+    let trusted: *mut c_void = ctx.arg(0);
     if sock::is_heartbeat(sk) {
+        // SAFETY: the tracepoint's own argument is a socket.
+        unsafe { egress::pass_over(trusted) };
         return;
     }
     let now = now();
@@ -72,7 +76,6 @@ fn client_connected(ctx: &BtfTracePointContext, sk: u64) {
         }
     }
     answer::sample(port, sk, now, settings.answer_after_ns, || {
-        let trusted: *mut c_void = ctx.arg(0);
         // SAFETY: the tracepoint's own argument is a socket.
         unsafe { bpf_get_socket_cookie(trusted) }
     });

@@ -57,6 +57,13 @@ pub fn watched_cgroup(task: u64) -> Option<u64> {
     None
 }
 
+/// This cgroup is watched.
+#[inline(always)]
+pub fn is_watched(cgroup: u64) -> bool {
+    // SAFETY: the value is not read.
+    unsafe { SERVICES.get(cgroup) }.is_some()
+}
+
 /// Whether this is a main process of this watched cgroup.
 #[inline(always)]
 pub fn is_main(cgroup: u64, pid: u32) -> bool {
@@ -65,10 +72,11 @@ pub fn is_main(cgroup: u64, pid: u32) -> bool {
     pid != 0 && mains.pids.contains(&pid)
 }
 
-/// The number of a task's own cgroup.
+/// The number of a task's own cgroup, and what bears its name.
 #[inline(always)]
-pub fn own_cgroup_id(task: u64) -> u64 {
-    cgroup_id(own_cgroup(task))
+pub fn own_node(task: u64) -> (u64, u64) {
+    let node = read(own_cgroup(task), &CGROUP_NODE);
+    (read(node, &NODE_ID), node)
 }
 
 #[inline(always)]
@@ -106,10 +114,27 @@ pub fn pid(task: u64) -> u32 {
     0
 }
 
+/// Whether watchdog's PID namespace is a task's own, and not one above it.
+#[inline(always)]
+pub fn is_beside_us(task: u64) -> bool {
+    let pid: u64 = read(signal_struct(task), &SIGNAL_TGID);
+    let level: u32 = read(pid, &PID_LEVEL);
+    let upid = pid + u64::from(PID_NUMBERS.load()) + u64::from(level.wrapping_mul(UPID_SIZE.load()));
+    let namespace: u64 = read(upid, &UPID_NS);
+    read::<u32>(namespace, &PID_NS_INUM) == PID_NAMESPACE.load()
+}
+
 /// The first thread of a task's process.
 #[inline(always)]
 pub fn leader(task: u64) -> u64 {
     read(task, &TASK_LEADER)
+}
+
+/// A name as two numbers, which are compared at once.
+#[inline(always)]
+pub fn halves(comm: &[u8; 16]) -> [u64; 2] {
+    // SAFETY: 16 bytes on either side, of which any are a value.
+    unsafe { core::mem::transmute::<[u8; 16], [u64; 2]>(*comm) }
 }
 
 /// The name of a task's process.

@@ -8,6 +8,7 @@ pub mod actuator;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod crash;
 pub mod engine;
 pub mod explain;

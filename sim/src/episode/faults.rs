@@ -358,7 +358,8 @@ impl Episode {
     fn worker_dies(&mut self, at: usize) {
         let unit = &self.host.units[at];
         let Some(CgroupId(run)) = unit.cgroup() else { return };
-        let exit = Exit { cgroup: CgroupId(run), pid: 7, cause: ABORTED, comm: "worker".to_owned(), more: 0 };
+        let exit =
+            Exit { cgroup: CgroupId(run), pid: 7, cause: Some(ABORTED), comm: "worker".to_owned(), more: 0 };
         self.kernel_says(Saw::Exit(exit));
     }
 

@@ -32,8 +32,13 @@ impl Episode {
                     return;
                 }
                 let name = self.host.units[unit].name.as_str();
-                let exit =
-                    Exit { cgroup: CgroupId(u64::from(run)), pid, cause, comm: name.to_owned(), more: 0 };
+                let exit = Exit {
+                    cgroup: CgroupId(u64::from(run)),
+                    pid,
+                    cause: Some(cause),
+                    comm: name.to_owned(),
+                    more: 0,
+                };
                 let sign = Box::new(Sign { at: self.now, source: Source::Ebpf, saw: Saw::Exit(exit) });
                 let after = self.dice.spread(Duration::from_micros(50), Duration::from_millis(4));
                 let at = self.now + after;

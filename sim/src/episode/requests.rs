@@ -57,6 +57,7 @@ impl Episode {
             body_bytes: 0,
             warnings: Vec::new(),
             evidence: None,
+            ailments: None,
         };
         self.queue.push(self.now + took, Event::Answer(Box::new(answer)));
     }
@@ -163,6 +164,7 @@ impl Episode {
                 Known::Ourselves { fault: fault.then(|| "EMFILE".to_owned()) }
             }
             Question::Others => Known::Others(Box::new(self.others())),
+            Question::MainProcess => Known::MainProcess { unreaped: false },
             Question::LastWords => Known::LastWords(Vec::new()),
         };
         let late = self.dice.permille(250);

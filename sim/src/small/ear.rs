@@ -68,6 +68,12 @@ fn input(told: Told<'_>, known: &[u32]) -> Option<Input> {
             | Saw::AnswerStall(_)
             | Saw::StallOver(_)
             | Saw::InUse(_)
+            | Saw::OomKill(_)
+            | Saw::ServerErrors(_)
+            | Saw::LogErrors(_)
+            | Saw::UnixStall(_)
+            | Saw::CommandRun(_)
+            | Saw::Serving(_)
             | Saw::Listeners(_)
             | Saw::Working { .. } => Input::of(sign),
         },

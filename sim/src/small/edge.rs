@@ -36,6 +36,7 @@ impl World {
             body_bytes: 0,
             warnings: Vec::new(),
             evidence: None,
+            ailments: None,
         };
         self.beats.push((self.now + took, answer));
     }
@@ -47,6 +48,7 @@ impl World {
             Question::Ourselves => Known::Ourselves { fault: None },
             Question::Others => Known::Others(Box::default()),
             Question::LastWords => Known::LastWords(Vec::new()),
+            Question::MainProcess => Known::MainProcess { unreaped: false },
             Question::PidFile => Known::PidFile(None),
             Question::Pressure | Question::Preflight => Known::Nothing { why: "not here".to_owned() },
         };

@@ -339,7 +339,7 @@ impl World {
                 }
                 Word::Exit { pid, run, cause, .. } => {
                     let cgroup = CgroupId(u64::from(run));
-                    let exit = Exit { cgroup, pid, cause, comm: "program".to_owned(), more: 0 };
+                    let exit = Exit { cgroup, pid, cause: Some(cause), comm: "program".to_owned(), more: 0 };
                     self.records.push_back(Sign { at: self.now, source: Source::Ebpf, saw: Saw::Exit(exit) });
                 }
             }

@@ -1,9 +1,10 @@
-//! A server that fails on demand: `victim [ADDRESS:]PORT`, `victim shared PORT` (SO_REUSEPORT), `victim orphan PORT PIDFILE`, or
+//! A server that fails on demand: `victim [ADDRESS:]PORT`, `victim shared PORT` (SO_REUSEPORT), `victim inherited PORT` (systemd
+//! listens for it), `victim orphan PORT PIDFILE`, or
 //! `victim once PORT PIDFILE`.
 //!
 //! It answers `It works!`, and obeys requests for its own harm, which a new process has forgotten:
 //! `/exit/N` ends with that code, `/abort` by SIGABRT, `/eat/N` takes so many MiB of memory, `/close` closes the listener and
-//! lives on, `/mode/MODE` changes what is answered from then on. A mode in the file /etc/victim/PORT outlives restarts. Modes:
+//! lives on, `/wait/MILLISECONDS` answers after so long, `/socket` opens a websocket that is never answered, `/mode/MODE` changes what is answered from then on. A mode in the file /etc/victim/PORT outlives restarts. Modes:
 //! `well` · `silent` (reads, never answers) · `trickle` (one byte a second) · `wrong` ("It works.") · a number (that status) ·
 //! `deaf` (accepts no more) · `burn=MILLISECONDS` (of CPU time for each answer) · `warm-up=SECONDS` (503 for that long after the start).
 //!
@@ -14,6 +15,7 @@ use std::{
     env, fs,
     io::{self, BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::{FromRawFd, OwnedFd},
     process::{self, Command, ExitCode, abort, exit},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     match words[..] {
         [port] => serve(port, |address| TcpListener::bind(address)),
         ["shared", port] => serve(port, shared),
+        ["inherited", port] => serve(port, inherited),
         ["orphan", port, pid_file] => start_orphan(port, pid_file),
         ["once", port, pid_file] => once(port, pid_file),
         ["heartless", port, pid_file] => never_reap(port, pid_file),
@@ -91,6 +94,16 @@ fn shared(address: &str) -> io::Result<TcpListener> {
     Ok(made.into())
 }
 
+/// The listener that a .socket unit hands over.
+#[allow(unsafe_code, reason = "only systemd knows what the descriptor is")]
+fn inherited(_address: &str) -> io::Result<TcpListener> {
+    if env::var("LISTEN_FDS").as_deref() != Ok("1") {
+        return Err(io::Error::other("systemd handed nothing over"));
+    }
+    // SAFETY: systemd opened it for us, by sd_listen_fds(3), and nobody else in this process uses it.
+    Ok(TcpListener::from(unsafe { OwnedFd::from_raw_fd(3) }))
+}
+
 fn serve(port: &str, listener: impl FnOnce(&str) -> io::Result<TcpListener>) -> ExitCode {
     let began = Instant::now();
     let address = if port.contains(':') { port.to_owned() } else { format!("127.0.0.1:{port}") };
@@ -144,6 +157,13 @@ fn reply(client: TcpStream, path: &str, mode: &str, began: Instant) {
     if path == "/abort" {
         abort();
     }
+    if let Some(millis) = path.strip_prefix("/wait/").and_then(|millis| millis.parse().ok()) {
+        thread::sleep(Duration::from_millis(millis));
+        return answer(client, "200 OK", "So it is\n");
+    }
+    if path == "/socket" {
+        return hear(client);
+    }
     if let Some(mebibytes) = path.strip_prefix("/eat/").and_then(|n| n.parse::<usize>().ok()) {
         // Written to, for only then it is taken; and kept.
         std::mem::forget(std::hint::black_box(vec![1_u8; mebibytes << 20]));
@@ -174,10 +194,21 @@ fn burn(time: Duration) {
     while Duration::try_from(own() - began).is_ok_and(|spent| spent < time) {}
 }
 
+/// In one piece, as servers do.
 fn answer(mut client: TcpStream, status: &str, body: &str) {
     let length = body.len();
-    let _the_client_may_be_gone =
-        write!(client, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let whole = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let _the_client_may_be_gone = client.write_all(whole.as_bytes());
+}
+
+/// What comes over the websocket is for nobody.
+fn hear(mut client: TcpStream) {
+    let opened = client
+        .write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    let _listens = client.set_read_timeout(None);
+    if opened.is_ok() {
+        let _until_it_ends = io::copy(&mut client, &mut io::sink());
+    }
 }
 
 fn trickle(mut client: TcpStream) {

@@ -1,5 +1,7 @@
 use std::process::ExitCode;
 
+use crate::model::Health;
+
 /// The exit codes of sysexits(3) that watchdog uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -23,6 +25,8 @@ pub(super) enum Exit {
     AnotherRuns,
     /// EX_NOPERM: not root.
     NoPermission,
+    /// Not of sysexits: how the worst service is.
+    Health(Health),
     /// What the configuration's faults say: EX_CONFIG, EX_NOINPUT or EX_NOPERM.
     Configuration(u8),
 }
@@ -40,6 +44,11 @@ impl From<Exit> for ExitCode {
             Exit::System => 71,
             Exit::AnotherRuns => 75,
             Exit::NoPermission => 77,
+            Exit::Health(Health::Well) => 0,
+            Exit::Health(Health::Unsure) => 1,
+            Exit::Health(Health::Down) => 2,
+            Exit::Health(Health::Failing) => 3,
+            Exit::Health(Health::Quarantined) => 4,
             Exit::Configuration(code) => code,
         })
     }

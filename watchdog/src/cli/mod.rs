@@ -4,11 +4,17 @@
 //! changed nothing. Deliberately absent: daemonising; systemd does that.
 
 mod check;
+mod control;
+mod deadly;
+mod doctor;
 mod exit;
+mod ladder;
 mod lock;
+mod probing;
 mod reload;
 mod replay;
 mod run;
+mod status;
 mod supervisor;
 mod survival;
 
@@ -32,6 +38,10 @@ enum Command {
     Run(run::Run),
     /// Say every fault of the configuration, and what will happen in each failure class
     Check(check::Check),
+    /// How every service is, by what failures are seen, and what ticks; the exit code says the worst
+    Status(status::Status),
+    /// Say by what failures would be seen on this host, what is missing for better, and what to do
+    Doctor(doctor::Doctor),
     /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
     Replay(replay::Replay),
 }
@@ -57,6 +67,8 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => run.main(),
         Command::Check(check) => check.main(),
+        Command::Status(status) => status.main(),
+        Command::Doctor(doctor) => doctor.main(),
         Command::Replay(replay) => replay.main(),
     }
     .into()

@@ -14,25 +14,27 @@ use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
 use super::{
-    Exit, Where, check, complain,
+    Exit, Where, check, complain, control, ladder,
     lock::{self, Lock},
+    probing::Probing,
     reload::Reload,
     supervisor::Supervisor,
-    survival::{self, Ready},
+    survival,
 };
 use crate::{
     clock,
     config::{self, Loaded},
     engine::{self, Edges, Engine, Recovered, Request, SIGNS, Wires},
+    heartbeat,
     model::Watch,
     sources::{
-        ebpf::{self, Kept},
-        sock_diag::SockDiag,
+        ebpf::Kept,
+        logs::Logs,
+        sock_diag::{self, SockDiag},
         units::Units,
     },
     stream::Stream,
     suspicion::Suspicions,
-    systemd::{self, Sockets, Way},
 };
 
 /// How long a disk may take to give what was kept.
@@ -64,6 +66,14 @@ impl Run {
             Ok(loaded) => loaded,
             Err(exit) => return exit,
         };
+        // the one thing that it cannot do without: there is nothing else to restart services through
+        if !sd_notify::booted().unwrap_or(false) {
+            complain(
+                "this host was not booted with systemd (there is no /run/systemd/system): there is nothing to restart \
+                 services through; run it where systemd is the first process",
+            );
+            return Exit::Unavailable;
+        }
         let _log = log_to_stderr();
         survival::spare();
         let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -134,10 +144,11 @@ impl Run {
             started = start(settings, kept) => started,
             () = signals.stop.asked() => return Exit::Ok,
         };
-        let Parts { requests, mut engine, mut probes, mut units } = match started {
+        let Parts { requests, mut engine, mut units } = match started {
             Ok(parts) => parts,
             Err(exit) => return exit,
         };
+        let _place = control::serve(&reload.control_socket, requests.clone());
         supervisor.ready();
         let lost = loop {
             tokio::select! {
@@ -145,14 +156,6 @@ impl Run {
                 ended = &mut engine => {
                     complain(format_args!("the engine ended by itself ({ended:?}): please report this"));
                     return Exit::Software;
-                }
-                ended = &mut probes => {
-                    let why = match ended {
-                        Ok(Ok(())) => "they ended by themselves".to_owned(),
-                        Ok(Err(fault)) => fault.to_string(),
-                        Err(fault) => fault.to_string(),
-                    };
-                    break format!("the probes in the kernel are lost: {why}");
                 }
                 ended = &mut units => {
                     let why = ended.err().map_or("it ended by itself".to_owned(), |fault| fault.to_string());
@@ -191,30 +194,28 @@ impl Run {
 struct Parts {
     requests: mpsc::Sender<Request>,
     engine: JoinHandle<()>,
-    probes: JoinHandle<Result<(), ebpf::Error>>,
     units: JoinHandle<()>,
 }
 
-/// Connects everything before anything is decided, so that there is never half a daemon.
+/// Connects everything before anything is decided. Sources that do not work are no reason to end: others see less, or later,
+/// and the table of rungs says so.
 async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exit> {
     let (signs, seen) = mpsc::channel(SIGNS);
     let (watch, watched) = watch::channel(Watch::default());
-    let sockets = SockDiag::open().map_err(unavailable)?;
+    let sockets = SockDiag::open().unwrap_or_else(|fault| {
+        complain(fault);
+        SockDiag::later()
+    });
     let first = Suspicions::new(settings.suspicion.clone());
-    let Ready { mut probes, missing, left } = survival::probes(first.watch(), kept).map_err(unavailable)?;
-    missing.iter().for_each(complain);
-    survival::hold_memory();
+    let (probing, left) = Probing::begin(first.watch(), kept, signs.clone());
     let stream = Stream::open(&settings.stream).map_err(|fault| {
         complain(fault);
         Exit::System
     })?;
     let wanted = settings.policy.services.values().map(|guard| guard.unit.clone()).collect();
-    // a host without systemd is told so at once; one whose systemd comes back later is waited for by the units' task
-    systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await.map_err(unavailable)?;
-    // what happened before this process was is told before the units of now
-    probes.catch_up(&signs).map_err(unavailable)?;
     let (units, task) = Units::start(wanted, signs.clone());
-    let edges = Edges { units: units.clone(), sockets };
+    let (logs, _ends_with_the_engine) = Logs::start(settings.logs.clone(), signs.clone());
+    let edges = Edges { units: units.clone(), sockets, logs };
     let wires = Wires { signs: seen, watch };
     let recovered = recovered(&settings).await;
     recovered.warnings.iter().for_each(complain);
@@ -223,16 +224,17 @@ async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exi
         Exit::Configuration(78)
     })?;
     engine.inherit(&left);
+    Supervisor::tick().into_iter().for_each(|tick| engine.also_ticks(tick));
     units.watch(engine.units().into_iter().collect()).await;
     // beside the engine, which takes what comes meanwhile
     tokio::spawn(async move { check::rivals(&units).await.iter().for_each(complain) });
+    ladder::start(engine.serving(), &watched, &signs);
+    tokio::spawn(sock_diag::run(watched.clone(), signs.clone(), engine.serving(), heartbeat::own_ends));
+    engine.also_ticks(sock_diag::queues_tick());
+    tokio::spawn(sock_diag::watch_queues(watched.clone(), signs, engine.suspects()));
+    tokio::spawn(probing.run(watched));
     let (requests, asked) = mpsc::channel(4);
-    Ok(Parts {
-        requests,
-        engine: tokio::spawn(engine.run(asked)),
-        probes: tokio::spawn(probes.run(signs, watched)),
-        units: task,
-    })
+    Ok(Parts { requests, engine: tokio::spawn(engine.run(asked)), units: task })
 }
 
 /// Those that come before they are awaited are kept.
@@ -270,11 +272,6 @@ async fn end_of(task: &mut Option<JoinHandle<()>>) {
         Some(task) => task.await.unwrap_or_else(|fault| tracing::warn!(%fault, "not reloaded")),
         None => std::future::pending().await,
     }
-}
-
-fn unavailable(fault: impl std::fmt::Display) -> Exit {
-    complain(fault);
-    Exit::Unavailable
 }
 
 /// What was kept, unless the disk takes too long to give it.

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::engine::Request;
+use crate::{engine::Request, model::Tick};
 
 /// Talks to systemd where it started us (`NOTIFY_SOCKET`); says nothing elsewhere.
 #[derive(Debug)]
@@ -23,9 +23,14 @@ struct Pings {
 }
 
 impl Supervisor {
+    /// How often systemd wants to hear that we live.
+    pub(super) fn tick() -> Option<Tick> {
+        let what = "systemd hears that decisions are made (WatchdogSec=)".to_owned();
+        Some(Tick { what, every: every()? })
+    }
+
     pub(super) fn new() -> Supervisor {
-        // half of WatchdogSec=, as sd_watchdog_enabled(3) asks for
-        let every = sd_notify::watchdog_enabled().map(|within| within / 2);
+        let every = every();
         Supervisor { pings: every.map(|every| Pings { every, next: Instant::now() + every }) }
     }
 
@@ -56,6 +61,11 @@ impl Supervisor {
             say(&[NotifyState::Watchdog]);
         }
     }
+}
+
+/// Half of WatchdogSec=, as sd_watchdog_enabled(3) asks for.
+fn every() -> Option<Duration> {
+    sd_notify::watchdog_enabled().map(|within| within / 2)
 }
 
 fn say(state: &[NotifyState<'_>]) {

@@ -15,10 +15,10 @@ use rustix::{
 };
 use sd_notify::NotifyState;
 
-use super::complain;
+use super::{complain, deadly};
 use crate::{
     model::Watch,
-    sources::ebpf::{self, Kept, Missing, Probes},
+    sources::ebpf::{self, Kept, Probes},
 };
 
 /// Of all processes it is among the last that the kernel kills when memory is exhausted.
@@ -57,7 +57,6 @@ pub(super) fn hold_memory() {
 /// Probes that are ready, wherever they come from.
 pub(super) struct Ready {
     pub(super) probes: Probes,
-    pub(super) missing: Vec<Missing>,
     /// What a watchdog before this one watched, and what is told of it still.
     pub(super) left: Watch,
 }
@@ -65,30 +64,41 @@ pub(super) struct Ready {
 /// Goes on with the probes that a watchdog before this one left with systemd. Where it left none that are of any use, it loads
 /// some, and leaves them with systemd in turn.
 pub(super) fn probes(watch: &Watch, left: Vec<Kept>) -> Result<Ready, ebpf::Error> {
+    if deadly::is_deadly(libc::SYS_bpf) {
+        left.iter().for_each(|(name, _)| forget(name));
+        return Err(ebpf::Error::forbidden(deadly::BPF));
+    }
     if !left.is_empty() {
         let names: Vec<String> = left.iter().map(|(name, _)| name.clone()).collect();
         match Probes::adopt(left) {
             Ok((probes, left)) => {
                 tracing::info!("goes on with the probes of the watchdog before");
-                return Ok(Ready { probes, missing: vec![], left });
+                return Ok(Ready { probes, left });
             }
             Err(why) => {
                 complain(format_args!(
                     "what systemd has kept is set aside, and the probes are loaded anew: {why}"
                 ));
-                names
-                    .iter()
-                    .for_each(|name| say(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)], &[]));
+                names.iter().for_each(|name| forget(name));
             }
         }
     }
-    let (mut probes, missing) = Probes::load(watch)?;
+    let (mut probes, _) = Probes::load(watch)?;
     for (name, copy) in probes.copies() {
         // not polled: a link or a map that is looked at by systemd's loop would tell it nothing
         let state = [NotifyState::FdStore, NotifyState::FdName(&name), NotifyState::Custom("FDPOLL=0")];
         say(&state, &[copy]);
     }
-    Ok(Ready { probes, missing, left: Watch::default() })
+    Ok(Ready { probes, left: Watch::default() })
+}
+
+/// Nobody goes on with the probes that were left with systemd: they are lost.
+pub(super) fn forget_probes() {
+    Probes::kept_names().iter().for_each(|name| forget(name));
+}
+
+fn forget(name: &str) {
+    say(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)], &[]);
 }
 
 /// The descriptors that systemd kept for us. To be called once, before anything else is opened.

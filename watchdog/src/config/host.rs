@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
+    DEFAULT_SOCKET, DEFAULT_STATE,
     reader::Reader,
     values::{self, Complaint, YEAR},
 };
@@ -36,10 +37,8 @@ pub(super) fn read(host: &Reader<'_>) -> HostPart {
             gates: gates(host),
         },
         stream: stream::Settings { sinks: sinks(host) },
-        state_directory: host.text("state_directory", values::path).unwrap_or("/var/lib/watchdog".into()),
-        control_socket: host
-            .text("control_socket", values::socket)
-            .unwrap_or("/run/watchdog/control.sock".into()),
+        state_directory: host.text("state_directory", values::path).unwrap_or(DEFAULT_STATE.into()),
+        control_socket: host.text("control_socket", values::socket).unwrap_or(DEFAULT_SOCKET.into()),
     }
 }
 

@@ -27,7 +27,6 @@ use std::{
 };
 
 pub use fault::{Danger, Fault, Faults, Told, Written, wants_colour};
-pub use service::{BadLine, Later, Log};
 
 use crate::{engine, heartbeat::Profiles, model::Service, policy, suspicion};
 use fault::{Place, Source};
@@ -36,6 +35,12 @@ use tree::{Table, Value};
 
 /// Where a configuration is looked for unasked: `watchdog.toml` and `conf.d` in this folder.
 pub const DEFAULT_FOLDER: &str = "/etc/watchdog";
+
+/// `state_directory`, where nothing else is said.
+pub const DEFAULT_STATE: &str = "/var/lib/watchdog";
+
+/// `control_socket`, where nothing else is said.
+pub const DEFAULT_SOCKET: &str = "/run/watchdog/control.sock";
 
 /// A configuration that shows every key, with its defaults.
 pub const SAMPLE: &str = include_str!("sample.toml");
@@ -49,8 +54,6 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// Keys that were read and checked, and that this version does not act upon; each with what that means.
     pub checked_only: Vec<String>,
-    /// What those keys say.
-    pub later: BTreeMap<Service, Later>,
     /// The files that were read, in their order.
     pub files: Vec<PathBuf>,
     /// Files of `conf.d` that do not end in `.toml`.
@@ -111,13 +114,13 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
             policy: policy::Settings { host: host.policy, services: BTreeMap::new() },
             suspicion: suspicion::Settings::default(),
             heartbeats: BTreeMap::new(),
+            logs: BTreeMap::new(),
             stream: host.stream,
             state_directory: host.state_directory,
             control_socket: host.control_socket,
         },
         warnings: warnings(&log, &sources),
         checked_only: checked_only(&log),
-        later: BTreeMap::new(),
         files: sources.into_iter().map(|source| source.path).collect(),
         ignored,
     };
@@ -130,7 +133,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
             .extend(draft.guard.map(|guard| (service.clone(), policy::Guard { depends_on, ..guard })));
         settings.suspicion.services.extend(draft.watched.map(|watched| (service.clone(), watched)));
         settings.heartbeats.insert(service.clone(), draft.heartbeats);
-        loaded.later.insert(service, draft.later);
+        settings.logs.insert(service.clone(), draft.logs);
     }
     Ok(loaded)
 }

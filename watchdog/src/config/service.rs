@@ -1,8 +1,6 @@
 //! `[service.NAME]`: the unit, how its ends and its silence are dealt with.
 
-use std::{path::PathBuf, time::Duration};
-
-use regex::bytes::Regex;
+use std::time::Duration;
 
 use super::{
     fault::{Place, Source},
@@ -14,41 +12,9 @@ use crate::{
     heartbeat::{self, Profiles},
     model::{Connect, OnFailure, RestartOn, Unit},
     policy::{Guard, Ladder, StalePidFile},
+    sources::logs::{BadLine, Log},
     suspicion::Watched,
 };
-
-/// What is read and checked for one service, and not acted upon by this version.
-#[derive(Clone, Debug)]
-pub struct Later {
-    /// `stall.status_5xx`.
-    pub status_5xx: bool,
-    /// `[service.NAME.log]`.
-    pub log: Option<Log>,
-}
-
-/// `[service.NAME.log]`.
-#[derive(Clone, Debug)]
-pub struct Log {
-    /// The file.
-    pub path: PathBuf,
-    /// What counts against the service.
-    pub bad: BadLine,
-    /// `share`: above 0, at most 1.
-    pub share: f64,
-    /// `minimum`, in lines.
-    pub minimum: u32,
-    /// `within`.
-    pub within: Duration,
-}
-
-/// Which lines of a log count against a service.
-#[derive(Clone, Debug)]
-pub enum BadLine {
-    /// Statuses from this to that, of the common or combined format.
-    Status(u16, u16),
-    /// Lines that match.
-    Match(Regex),
-}
 
 /// One service as far as it can be read by itself; `guard` and `watched` are `None` after a fault of the unit's name.
 #[derive(Debug)]
@@ -61,7 +27,7 @@ pub(super) struct Draft {
     pub(super) guard: Option<Guard>,
     pub(super) watched: Option<Watched>,
     pub(super) heartbeats: Vec<heartbeat::Settings>,
-    pub(super) later: Later,
+    pub(super) logs: Vec<Log>,
 }
 
 /// Reads one service; what is absent has its default.
@@ -100,8 +66,12 @@ pub(super) fn read(
         asked: pulses.iter().any(|(_, when)| when.on_failure != OnFailure::Off),
         accept_after,
         answer_after,
+        status_5xx,
     });
-    let (heartbeats, pulses) = pulses.into_iter().unzip();
+    let (heartbeats, pulses): (Vec<_>, _) = pulses.into_iter().unzip();
+    let own = heartbeats.iter().filter_map(heartbeat::Settings::agent).map(|agent| agent.as_bytes().to_vec());
+    let own: Vec<_> = own.collect();
+    let logs = service.tables("log").iter().filter_map(|table| log(table, own.clone())).collect();
     let group = service.text("group", values::name);
     let only_if_enabled = service.flag("only_if_enabled").unwrap_or(true);
     let rules = rules(service);
@@ -111,7 +81,6 @@ pub(super) fn read(
     let preflight = service.argv("preflight");
     let stale_pid_file = service.word("stale_pid_file", &stale).unwrap_or(StalePidFile::Keep);
     let pid_file = service.text("pid_file", values::path);
-    let later = Later { status_5xx, log: service.table("log").and_then(|table| log(&table)) };
     let guard = unit.clone().map(|unit| Guard {
         unit,
         group,
@@ -140,7 +109,7 @@ pub(super) fn read(
         guard,
         watched,
         heartbeats,
-        later,
+        logs,
     }
 }
 
@@ -184,7 +153,7 @@ fn stall(service: &Reader<'_>) -> (Duration, Duration, bool) {
     (after("accept_after", 250), after("answer_after", 1_000), status_5xx)
 }
 
-fn log(table: &Reader<'_>) -> Option<Log> {
+fn log(table: &Reader<'_>, own: Vec<Vec<u8>>) -> Option<Log> {
     table.require("path", "the full path of the log");
     table.forbid(
         "match",
@@ -202,7 +171,7 @@ fn log(table: &Reader<'_>) -> Option<Log> {
     let minimum = table.count("minimum", 1..=1_000_000).unwrap_or(20);
     let limits = Duration::from_millis(100)..=Duration::from_secs(86_400);
     let within = table.duration("within", limits).unwrap_or(Duration::from_secs(10));
-    Some(Log { path: path?, bad: status.or(pattern)?, share, minimum, within })
+    Some(Log { path: path?, bad: status.or(pattern)?, share, minimum, within, own })
 }
 
 /// `[service.NAME.restart]`.

@@ -225,6 +225,12 @@ impl Core {
                     self.decide(now, Input::Suspicion(suspicion), effects);
                 }
                 Finding::Watch(watch) => effects.push(Effect::Watch(watch)),
+                Finding::Asked { service, job, by } => {
+                    let known = Known::Asked { job, by };
+                    let fact = Fact { order: OrderId(0), service, at: now, known };
+                    effects.push(Effect::Found(fact.clone()));
+                    self.decide(now, Input::Fact(fact), effects);
+                }
                 Finding::AskListeners => effects.push(Effect::ReadListeners),
                 Finding::Fronts { service, fronts } => {
                     let fact = Fact { order: OrderId(0), service, at: now, known: Known::Fronts(fronts) };

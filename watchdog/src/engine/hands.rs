@@ -28,7 +28,7 @@ use crate::{
         Service, Unit, UnitState,
     },
     policy::Gates,
-    sources::{sock_diag::SockDiag, units::Units},
+    sources::{logs::Logs, sock_diag::SockDiag, units::Units},
     suspicion::Suspicions,
     systemd::{self, Link},
 };
@@ -39,11 +39,14 @@ pub struct Edges {
     pub units: Units,
     /// The kernel's table of sockets.
     pub sockets: SockDiag,
+    /// The services' logs.
+    pub logs: Logs,
 }
 
 pub(super) struct Hands {
     hearts: BTreeMap<Service, Vec<Arc<Heart>>>,
     units: Units,
+    logs: Logs,
     actuator: Actuator,
     /// The ports that each service's heartbeats ask.
     asked: BTreeMap<Service, BTreeSet<u16>>,
@@ -74,6 +77,7 @@ impl Hands {
             pid_files: pid_files(settings),
             programs: Programs::default(),
             units: edges.units,
+            logs: edges.logs,
             actuator,
             gates: settings.policy.host.gates.clone(),
             preflights: preflights(settings),
@@ -91,6 +95,7 @@ impl Hands {
         self.preflights = preflights(settings);
         self.pid_files = pid_files(settings);
         self.units_of = units(settings);
+        self.logs.follow(settings.logs.clone());
         self.hearts = hearts;
     }
 

@@ -4,13 +4,19 @@ use super::{Engine, Event, RECONCILE, core::Effect, tables::Table};
 use crate::{
     clock,
     crash::{self, Point},
-    model::{Act, Action, Command, Decision, JobStep, Mono, Order, Outcome, Port, Saw, Sign, Source},
+    model::{
+        Act, Action, Command, Decision, JobStep, Mono, Order, Outcome, Port, Saw, Sign, Source, Verdict, Why,
+    },
     policy::Input,
     stream::Record,
 };
 
 impl Engine {
     pub(super) fn sign(&mut self, sign: &Sign) {
+        if let Saw::Serving(serving) = &sign.saw {
+            self.rungs.hear(sign.source, serving);
+            return;
+        }
         let now = self.caught_up();
         if matches!(&sign.saw, Saw::Job(job) if matches!(job.step, JobStep::Removed { .. })) {
             crash::at(Point::JobDone);
@@ -20,9 +26,9 @@ impl Engine {
         match Input::of(sign) {
             Some(input) => {
                 self.memory.input(now, &input);
-                self.stream.write(&record.taken(now));
+                self.write(&record.taken(now));
             }
-            None => self.stream.write(&record),
+            None => self.write(&record),
         }
         if let Saw::Unit(state) = &sign.saw {
             self.hands.learn(state);
@@ -31,25 +37,38 @@ impl Engine {
         self.carry_out(now, effects);
     }
 
+    /// Says by what each class of failures is seen, where that is news.
+    pub(super) fn tell_rungs(&mut self) {
+        if let Some(table) = self.rungs.news() {
+            let table = table.to_vec();
+            let saw = Saw::Serving(table.clone());
+            self.write(&Record::sign(&Sign { at: clock::now(), source: Source::Engine, saw }, None));
+            self.serving.send_replace(table);
+        }
+    }
+
     pub(super) fn event(&mut self, event: Event) {
         let now = self.caught_up();
         self.remember(now, &event);
         let effects = match event {
             Event::Answer(answer) => {
-                self.stream.write(&Record::from(&*answer).taken(now));
+                if answer.verdict != Verdict::Alive {
+                    self.suspects.send_modify(|times| *times += 1);
+                }
+                self.write(&Record::from(&*answer).taken(now));
                 self.core.answer(now, answer)
             }
             Event::Outcome(outcome) => {
-                self.stream.write(&Record::from(&outcome).taken(now));
+                self.write(&Record::from(&outcome).taken(now));
                 self.core.outcome(now, outcome)
             }
             Event::Fact(fact) => {
                 let fact = self.hands.newest(fact);
-                self.stream.write(&Record::from(&fact).taken(now));
+                self.write(&Record::from(&fact).taken(now));
                 self.core.fact(now, fact)
             }
             Event::Command(command) => {
-                self.stream.write(&Record::command(now, &command).taken(now));
+                self.write(&Record::command(now, &command).taken(now));
                 let withdrawn = match &command {
                     Command::Pause { service: paused, .. } => {
                         // a reboot would touch every service
@@ -108,14 +127,17 @@ impl Engine {
         for effect in effects {
             match effect {
                 Effect::Suspicion(suspicion) => {
-                    self.stream.write(&Record::from(&suspicion).taken(now));
+                    if suspicion.why != Why::InUse {
+                        self.suspects.send_modify(|times| *times += 1);
+                    }
+                    self.write(&Record::from(&suspicion).taken(now));
                     self.memory.input(now, &Input::Suspicion(suspicion));
                 }
                 Effect::HeldUp(sign) => {
-                    self.stream.write(&Record::sign(&sign, None).taken(now)); // and stored already
+                    self.write(&Record::sign(&sign, None).taken(now)); // and stored already
                 }
                 Effect::Found(fact) => {
-                    self.stream.write(&Record::from(&fact).taken(now));
+                    self.write(&Record::from(&fact).taken(now));
                     self.memory.input(now, &Input::Fact(fact));
                 }
                 Effect::Order(order) => self.order(order),
@@ -148,10 +170,10 @@ impl Engine {
             }
             Order::Tell(tell) if matches!(tell.decision, Decision::End(_)) => {
                 crash::at(Point::Recovered);
-                self.stream.write(&Record::from(&tell));
+                self.write(&Record::from(&tell));
                 self.memory.input(clock::now(), &Input::Wake); // what follows an end says that it was told
             }
-            Order::Tell(tell) => self.stream.write(&Record::from(&tell)),
+            Order::Tell(tell) => self.write(&Record::from(&tell)),
         }
     }
 
@@ -160,7 +182,7 @@ impl Engine {
         self.listeners.clone_from(&table.listeners);
         let sign = Sign { at: table.at, source: Source::SockDiag, saw: Saw::Listeners(table.listeners) };
         if news {
-            self.stream.write(&Record::sign(&sign, None));
+            self.write(&Record::sign(&sign, None));
         }
         self.core.sign(now, &sign)
     }

@@ -14,8 +14,11 @@ mod prepared;
 mod programs;
 mod reload;
 mod remembered;
+mod rungs;
 mod settings;
+mod status;
 mod tables;
+mod tally;
 mod witness;
 
 use std::{collections::BTreeSet, ops::ControlFlow, time::Duration};
@@ -28,13 +31,17 @@ use tokio::{
 pub use self::core::{Core, Effect};
 pub use memory::Recovered;
 pub use prepared::Prepared;
+pub use rungs::rungs;
 pub use settings::Settings;
 pub use tables::Table;
 
-use self::{hands::Hands, memory::Memory};
+use self::{hands::Hands, memory::Memory, rungs::Rungs, tally::Tally};
 use crate::{
     clock,
-    model::{Answer, Command, Fact, Listener, Mono, Order, Outcome, Service, Sign, Unit, Watch},
+    model::{
+        Answer, Command, Fact, Listener, Mono, Order, Outcome, Service, Serving, Sign, Status, Tick, Unit,
+        Watch,
+    },
     stream::Stream,
 };
 
@@ -81,6 +88,11 @@ pub enum Request {
         /// Told at once.
         alive: oneshot::Sender<()>,
     },
+    /// Say what is true now.
+    Status {
+        /// Told at once.
+        answer: oneshot::Sender<Box<Status>>,
+    },
     /// Write what is left, and end.
     Stop,
 }
@@ -93,6 +105,10 @@ pub struct Engine {
     signs: mpsc::Receiver<Sign>,
     results: mpsc::Receiver<Event>,
     watch: watch::Sender<Watch>,
+    rungs: Rungs,
+    serving: watch::Sender<Vec<Serving>>,
+    /// How often something was suspected, or not answered well.
+    suspects: watch::Sender<u64>,
     /// The last table, so that one that did not change is not told again.
     listeners: Vec<Listener>,
     memory: Memory,
@@ -101,6 +117,9 @@ pub struct Engine {
     /// Gaps of the stream after which the state was written.
     gaps: u64,
     reconcile_at: Mono,
+    since: Mono,
+    tally: Tally,
+    other_ticks: Vec<Tick>,
 }
 
 /// The channels between the engine and its sources.
@@ -131,11 +150,17 @@ impl Engine {
             signs: wires.signs,
             results,
             watch: wires.watch,
+            rungs: Rungs::default(),
+            serving: watch::Sender::new(Vec::new()),
+            suspects: watch::Sender::new(0),
             listeners: Vec::new(),
             memory,
             begin,
             gaps: 0,
             reconcile_at: clock::now() + RECONCILE,
+            since: clock::now(),
+            tally: Tally::default(),
+            other_ticks: Vec::new(),
         })
     }
 
@@ -147,6 +172,16 @@ impl Engine {
     /// The units that must be watched.
     pub fn units(&self) -> BTreeSet<Unit> {
         self.core.policy().units()
+    }
+
+    /// By what each class of failures is seen: all classes, in their order. Nothing before the first source has spoken.
+    pub fn serving(&self) -> watch::Receiver<Vec<Serving>> {
+        self.serving.subscribe()
+    }
+
+    /// Changes whenever a service is suspected, or did not answer well: for what is looked at only then.
+    pub fn suspects(&self) -> watch::Receiver<u64> {
+        self.suspects.subscribe()
     }
 
     /// Runs until it is told to stop, or until a source that cannot be missed is gone.
@@ -168,6 +203,9 @@ impl Engine {
             if self.stream.gaps_said() > self.gaps {
                 self.gaps = self.stream.gaps_said();
                 self.tell_state(); // a replay may begin anew here
+            }
+            if self.rungs.is_news() && self.signs.is_empty() {
+                self.tell_rungs(); // of what is said together, one record
             }
             // what is known already comes first: a table read now answers for all of it
             if self.hands.tables.is_due() && self.signs.is_empty() && self.results.is_empty() {
@@ -219,6 +257,7 @@ impl Engine {
             self.hands.read_listeners(self.core.suspicions());
         }
         self.remembered();
+        self.tell_rungs();
         if let Ok(request) = requests.try_recv() {
             self.request(Some(request))?;
         }
@@ -237,6 +276,9 @@ impl Engine {
             Some(Request::KeptOld { faults }) => self.kept_old(faults),
             Some(Request::Ping { alive }) => {
                 alive.send(()).ok();
+            }
+            Some(Request::Status { answer }) => {
+                answer.send(Box::new(self.status())).ok();
             }
             Some(Request::Stop) | None => return ControlFlow::Break(()),
         }

@@ -22,7 +22,7 @@ impl Engine {
         let effects = self.core.suspect_by(now, settings.suspicion);
         self.carry_out(now, effects);
         // in the order of the decisions, and before what follows from it; the state after it says what is in force
-        self.stream.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
+        self.write(&Record::command(now, &Command::Reload { faults: None }).taken(now));
         self.memory.input(now, &Input::Settings(Box::new(settings.policy.clone())));
         let keeps = &settings.policy;
         let hands_off = |act: &Act| match keeps.services.get(&act.service) {
@@ -34,19 +34,21 @@ impl Engine {
         crash::at(Point::Reloaded);
         self.carry_out(now, effects);
         self.withdrawn(withdrawn);
+        let kept = self.core.policy().settings().services;
+        self.tally.keep(|service| kept.contains_key(service));
         self.hands.watch_units(self.core.policy().units());
         self.tell_state();
         tracing::info!("the new configuration is in force");
     }
 
-    pub(super) fn kept_old(&self, faults: String) {
-        self.stream.write(&Record::command(clock::now(), &Command::Reload { faults: Some(faults) }));
+    pub(super) fn kept_old(&mut self, faults: String) {
+        self.write(&Record::command(clock::now(), &Command::Reload { faults: Some(faults) }));
     }
 
     pub(super) fn tell_state(&mut self) {
         self.memory.state(clock::now(), self.core.policy());
         match serde_json::to_value(self.core.policy()) {
-            Ok(state) => self.stream.write(&Record::state(clock::now(), state)),
+            Ok(state) => self.write(&Record::state(clock::now(), state)),
             Err(fault) => tracing::warn!(%fault, "cannot write the state of the policy"),
         }
     }

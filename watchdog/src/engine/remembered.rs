@@ -46,7 +46,7 @@ impl Engine {
                 }
             };
             let sign = Sign { at: now, source: Source::Store, saw: Saw::Working { works, why } };
-            self.stream.write(&Record::sign(&sign, None));
+            self.write(&Record::sign(&sign, None));
         }
         if self.memory.wants_state(now) {
             self.memory.state(now, self.core.policy());
@@ -58,6 +58,6 @@ impl Engine {
         crash::at(Point::Stored);
         let record = Record::action(clock::now(), &act);
         self.hands.act(act);
-        self.stream.write(&record);
+        self.write(&record);
     }
 }

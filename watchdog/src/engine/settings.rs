@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::{heartbeat, model::Service, policy, stream, suspicion};
+use crate::{heartbeat, model::Service, policy, sources::logs, stream, suspicion};
 
 /// Everything that a run of watchdog goes by; built by `config`.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Settings {
     pub suspicion: suspicion::Settings,
     /// The heartbeats of each service, in the order of the policy's.
     pub heartbeats: BTreeMap<Service, Vec<heartbeat::Settings>>,
+    /// The logs that are followed.
+    pub logs: logs::Settings,
     /// For the stream.
     pub stream: stream::Settings,
     /// `state_directory`.

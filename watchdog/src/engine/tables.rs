@@ -34,7 +34,8 @@ pub struct Table {
 
 /// Whose listeners are looked up beyond what the table tells.
 pub(super) struct Owners {
-    /// Units that are up, each with its cgroup's path: where one has no TCP listener, it may have Unix listeners.
+    /// Units that are up, each with its cgroup's path: where one made no TCP listener, it may have Unix listeners, or some that
+    /// systemd made for it.
     pub(super) paths: Vec<(CgroupId, String)>,
     /// Units that are up.
     pub(super) units: Vec<(Unit, CgroupId)>,
@@ -124,17 +125,17 @@ pub(super) fn listeners(sockets: &Mutex<SockDiag>) -> Result<Vec<Listener>, sock
 fn table(sockets: &Mutex<SockDiag>, owners: &Owners) -> Result<Table, sock_diag::Error> {
     let at = clock::now();
     let mut listeners = listeners(sockets)?;
+    let known: Vec<CgroupId> = owners.units.iter().map(|(_, cgroup)| *cgroup).collect();
     for (cgroup, path) in &owners.paths {
         if listeners.iter().any(|listener| listener.cgroup == Some(*cgroup)) {
             continue;
         }
-        let Some(procs) = procs_of(path) else {
-            continue;
-        };
+        let Some(procs) = procs_of(path) else { continue };
         let mut sockets = sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        let own: Vec<PathBuf> = sockets.unix_listeners_of(&procs).unwrap_or_default();
+        let own: Vec<Place> = sockets.listeners_of(&procs).unwrap_or_default();
         for listener in &mut listeners {
-            if matches!(&listener.place, Place::Unix(path) if own.contains(path)) {
+            // of one that systemd made it tells systemd's cgroup, or that of the .socket unit
+            if own.contains(&listener.place) && !known.iter().any(|it| Some(*it) == listener.cgroup) {
                 listener.cgroup = Some(*cgroup);
             }
         }

@@ -25,6 +25,9 @@ use crate::{
 /// A verdict waits no longer than this for its evidence.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// And for what ails the unit's processes: that takes some milliseconds.
+const EXAMINED: Duration = Duration::from_millis(100);
+
 /// What is watched.
 pub(super) struct Witness {
     pub(super) unit: Option<UnitState>,
@@ -42,7 +45,7 @@ pub(super) async fn beside(
     let mut asking = pin!(asking);
     select! {
         biased;
-        answer = &mut asking => return answer,
+        answer = &mut asking => return examined(answer, witness.unit).await,
         () = sleep(limit / 2) => {}
     }
     let witness = Arc::new(witness);
@@ -54,12 +57,23 @@ pub(super) async fn beside(
     if answer.verdict != Verdict::Dead {
         return answer;
     }
+    let unit = witness.unit.clone();
     let both = async { Some((first.await.ok()?, spawn_blocking(move || witness.sample()).await.ok()?)) };
     if let Ok(Some((first, last))) = timeout(PATIENCE, both).await {
         let mut evidence = first.until(&last, &heartbeat::own_ends());
         evidence.meaning = policy::weigh(&answer.end, &evidence);
         answer.verdict = policy::excused(evidence.meaning);
         answer.evidence = Some(evidence);
+    }
+    examined(answer, unit).await
+}
+
+/// What ails the unit's processes is said with the verdict, where it is known in time.
+async fn examined(mut answer: Answer, unit: Option<UnitState>) -> Answer {
+    let Some(unit) = unit.filter(|_| answer.verdict == Verdict::Dead) else { return answer };
+    let look = spawn_blocking(move || look::ailments(&unit));
+    if let Ok(Ok(found)) = timeout(EXAMINED, look).await {
+        answer.ailments = Some(found).filter(|found| !found.ailing.is_empty());
     }
     answer
 }
@@ -71,7 +85,9 @@ impl Witness {
 
     fn connections(&self) -> Vec<Connection> {
         let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        let cgroup = self.unit.as_ref().and_then(|unit| unit.cgroup);
+        // connections that come through its .socket unit bear that one's
+        let own = self.unit.as_ref().filter(|unit| !unit.socket_activated);
+        let cgroup = own.and_then(|unit| unit.cgroup);
         let read = |port: &Port| sockets.connections_to(*port, cgroup);
         let found = self.ports.iter().map(read).collect::<Result<Vec<_>, _>>();
         let found = found.inspect_err(|fault| tracing::warn!(%fault, "a heartbeat has no witness"));

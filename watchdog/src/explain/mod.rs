@@ -4,14 +4,18 @@
 //! Deliberately absent: reading files, asking systemd: whoever asks brings what is known.
 
 mod check;
+mod doctor;
 mod outlook;
 mod replay;
+mod status;
 #[cfg(test)]
 mod tests;
 mod unit;
 
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
+pub use doctor::{Facts, Finding, Report, doctor};
 pub use outlook::Outlook;
 pub use replay::{Difference, Gap, Replay, replay};
+pub use status::status;
 pub(crate) use unit::RIVALS;
 pub use unit::rival;

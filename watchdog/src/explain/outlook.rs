@@ -31,6 +31,7 @@ pub(super) fn of(
         Outlook { when: "worker dies", then: worker(guard) },
         Outlook { when: "hang", then: hang(guard, watched) },
         Outlook { when: "wrong answer", then: wrong_answer(guard) },
+        Outlook { when: "5xx answers", then: server_errors(guard, watched) },
         Outlook { when: "slow stop", then: slow_stop(guard, unit) },
         Outlook { when: "slow start", then: slow_start(guard, unit) },
         Outlook { when: "restart", then: restart(guard) },
@@ -127,6 +128,16 @@ fn wrong_answer(guard: &Guard) -> String {
             "an alert, no restart".into()
         }
         None => "not noticed: it has no heartbeat".into(),
+    }
+}
+
+/// Seen by the kernel as it leaves.
+fn server_errors(guard: &Guard, watched: Option<&Watched>) -> String {
+    let asked = guard.heartbeats.iter().any(|pulse| pulse.on_failure != OnFailure::Off);
+    match watched.is_some_and(|watched| watched.status_5xx) {
+        _ if !asked => "not looked for: it has no heartbeat".into(),
+        true => "asked at once when an answer of 500 and above leaves it, or its front end, in plain HTTP/1; while it answers well, nothing is done".into(),
+        false => "not looked for: stall.status_5xx is off".into(),
     }
 }
 

@@ -160,7 +160,7 @@ fn headers(settings: &Settings, secure: bool, host: &str, port: u16) -> Result<H
     let host = if port == usual { host } else { format!("{host}:{port}") };
     let mut headers = HeaderMap::new();
     headers.insert(HOST, host.parse().map_err(|_| bad("Host"))?);
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("watchdog/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(USER_AGENT, HeaderValue::from_static(Settings::AGENT));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Some(basic) = &settings.basic_auth {

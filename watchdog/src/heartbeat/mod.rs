@@ -173,6 +173,7 @@ impl Heart {
             body_bytes: way.body_bytes,
             warnings: way.warnings,
             evidence: None,
+            ailments: None,
         }
     }
 

@@ -28,6 +28,20 @@ pub struct Settings {
     pub tls: Tls,
 }
 
+impl Settings {
+    /// What heartbeats call themselves, unless `headers` says otherwise.
+    pub const AGENT: &str = concat!("watchdog/", env!("CARGO_PKG_VERSION"));
+
+    /// The User-Agent by which a server's log shows this heartbeat; `None` where it sends none.
+    pub fn agent(&self) -> Option<&str> {
+        let given = self.headers.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+        match self.target {
+            Target::Http { .. } => Some(given.map_or(Settings::AGENT, |(_, agent)| agent)),
+            Target::Tcp { .. } | Target::Exec { .. } => None,
+        }
+    }
+}
+
 /// What a heartbeat asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -4,8 +4,10 @@
 //! file. Looking takes milliseconds of the file system's time, so it belongs on a thread that may wait.
 //! Deliberately absent: Unix sockets (a server removes a stale one and binds its own) and any decision.
 
+mod ailments;
 mod disks;
 mod holders;
+mod host;
 mod last_words;
 mod others;
 mod own;
@@ -17,8 +19,11 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod witness;
+mod zombie;
 
+pub use ailments::ailments;
 pub use holders::{Sought, beside, holders};
+pub use host::{Cgroups, Host, host};
 pub use last_words::{Error as LastWordsError, last_words};
 pub use others::others;
 pub use pid_file::{Error as PidFileError, Lodging, pid_file};
@@ -26,3 +31,4 @@ pub use preflight::preflight;
 pub use pressure::pressure;
 pub use program::program;
 pub use witness::{Sample, sample};
+pub use zombie::unreaped;

@@ -9,6 +9,7 @@
 //! Invariant: plain data; every enum is closed and matched in full. Deliberately absent: clocks, files, sockets.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod ailment;
 mod command;
 mod evidence;
 mod name;
@@ -16,13 +17,16 @@ mod order;
 mod others;
 mod pid_file;
 mod pressure;
+mod rung;
 mod sign;
+mod status;
 mod suspicion;
 mod tell;
 mod time;
 mod unit;
 mod verdict;
 
+pub use ailment::{Ailing, Ailment, Ailments};
 pub use command::{Command, Pause};
 pub use evidence::{Connection, Evidence, Meaning};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
@@ -30,10 +34,16 @@ pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Pre
 pub use others::{Others, SystemState};
 pub use pid_file::{Lodger, PidFile, PidStamp};
 pub use pressure::{Averages, Disk, Pressed, Pressure, Tasks};
+pub use rung::{FailureClass, Rung, Serving};
 pub use sign::{
-    Exit, Job, JobResult, JobStep, Listener, Loss, Place, Saw, Sender, Sign, SignalSent, Source, Stall,
+    CommandRun, Exit, Job, JobResult, JobStep, Listener, LogErrors, Loss, OomKill, Place, Saw, Sender,
+    ServerErrors, Sign, SignalSent, Source, Stall, UnixStall,
 };
-pub use suspicion::{Finding, Suspicion, Watch, WatchedPort, Why};
+pub use status::{
+    Budget, Counts, Health, Held, LastIncident, OpenIncident, ServiceStatus, SinkStatus, SourceStatus,
+    Status, Tick,
+};
+pub use suspicion::{Finding, Storm, Suspicion, Watch, WatchedPort, Why};
 pub use tell::{Decision, Gate, Hold, IncidentEnd, Step, Story, Tell};
 pub use time::{Mono, Wall};
 pub use unit::{ActiveState, Cause, Ends, FileState, JobKind, LoadState, PendingJob, RestartOn, UnitState};

@@ -3,8 +3,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CgroupId, Incarnation, IncidentId, Mono, OrderId, Others, PidFile, PidStamp, Pressure, Service, Tell,
-    Unit, UnitState,
+    CgroupId, CommandRun, Incarnation, IncidentId, Mono, OrderId, Others, PidFile, PidStamp, Pressure,
+    Service, Tell, Unit, UnitState,
 };
 
 /// What the policy wants done.
@@ -164,6 +164,8 @@ pub enum Question {
     Others,
     /// What the unit wrote last.
     LastWords,
+    /// Whether the main process that systemd names is dead, and nobody takes notice.
+    MainProcess,
 }
 
 /// The answer to a [`Look`].
@@ -203,6 +205,19 @@ pub enum Known {
     Others(Box<Others>),
     /// What the unit wrote last, line by line.
     LastWords(Vec<String>),
+    /// The main process.
+    MainProcess {
+        /// All of its threads have ended, and its parent has not asked how (state Z).
+        unreaped: bool,
+    },
+    /// Programs that were run just before another's job came to the unit, and may have asked for it; the latest last. Told
+    /// without being asked.
+    Asked {
+        /// systemd's number of the job.
+        job: u32,
+        /// The programs.
+        by: Vec<CommandRun>,
+    },
     /// The heartbeats of the service connect to listeners of these services. Told without being asked.
     Fronts(BTreeSet<Service>),
     /// It could not be looked up.

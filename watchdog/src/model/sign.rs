@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActiveState, Cause, CgroupId, JobKind, Mono, Port, Unit, UnitState};
+use super::{ActiveState, Cause, CgroupId, JobKind, Mono, Port, Service, Serving, Unit, UnitState};
 
 /// One raw thing that a source saw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +26,35 @@ pub enum Source {
     Units,
     /// The kernel's table of sockets.
     SockDiag,
+    /// The kernel's messages on processes.
+    ProcConnector,
+    /// Descriptors of main processes.
+    Pidfd,
+    /// Looks at /proc and at the files of cgroups.
+    Procfs,
+    /// The services' own logs.
+    Logs,
     /// No source of signs: what watchdog remembers over its own death.
     Store,
     /// Watchdog's own loop.
     Engine,
+}
+
+impl Source {
+    /// As records, metrics and tables have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Ebpf => "ebpf",
+            Source::Units => "units",
+            Source::SockDiag => "sock_diag",
+            Source::ProcConnector => "proc_connector",
+            Source::Pidfd => "pidfd",
+            Source::Procfs => "procfs",
+            Source::Logs => "logs",
+            Source::Store => "store",
+            Source::Engine => "engine",
+        }
+    }
 }
 
 /// What a source can see.
@@ -57,6 +82,18 @@ pub enum Saw {
     StallOver(Port),
     /// Clients are connecting to a watched port; said at most once in 5 s, and never for a heartbeat alone.
     InUse(Port),
+    /// The kernel killed a process of a watched cgroup for want of memory.
+    OomKill(OomKill),
+    /// Answers of 500 and above left a watched cgroup.
+    ServerErrors(ServerErrors),
+    /// A log holds too many errors.
+    LogErrors(LogErrors),
+    /// The accept queue of a Unix socket of a watched unit does not move.
+    UnixStall(UnixStall),
+    /// A program was run that may ask systemd for something: `systemctl`, `service`, `shutdown`, a package manager.
+    CommandRun(CommandRun),
+    /// By what a source sees what it can see, whenever that changes.
+    Serving(Vec<Serving>),
     /// What systemd says of a watched unit, at a change and at each reconciliation.
     Unit(Box<UnitState>),
     /// A job on a watched unit came or went.
@@ -81,8 +118,8 @@ pub struct Exit {
     pub cgroup: CgroupId,
     /// Its PID in watchdog's PID namespace; 0 when it is not visible there.
     pub pid: u32,
-    /// How it ended.
-    pub cause: Cause,
+    /// How it ended; `None` where its source cannot tell.
+    pub cause: Option<Cause>,
     /// Its name (the kernel's `comm`, 15 bytes), for people only.
     pub comm: String,
     /// How many other unclean ends of processes that are not the main one were left out before this one.
@@ -115,8 +152,10 @@ fn is_zero(number: &u32) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sender {
-    /// The kernel itself (a fault, a timer, the OOM killer).
+    /// The kernel itself (a fault, a timer).
     Kernel,
+    /// The kernel, for want of memory.
+    OomKiller,
     /// A process.
     Process {
         /// Its PID in watchdog's PID namespace; 0 when it is not visible there.
@@ -127,6 +166,9 @@ pub enum Sender {
         comm: String,
         /// Its cgroup.
         cgroup: CgroupId,
+        /// Its unit, session or scope; empty where that is not known.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        unit: String,
     },
 }
 
@@ -140,6 +182,71 @@ pub struct Stall {
     pub age: Duration,
     /// How many wait: in the accept queue, or of the sampled ones.
     pub waiting: u32,
+}
+
+/// A process that the kernel killed for want of memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OomKill {
+    /// The watched cgroup it belongs to.
+    pub cgroup: CgroupId,
+    /// Its PID in watchdog's PID namespace; 0 when it is not visible there, or not known.
+    pub pid: u32,
+    /// Its name, for people only.
+    pub comm: String,
+}
+
+/// Answers of 500 and above, seen as they left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerErrors {
+    /// The watched cgroup they left.
+    pub cgroup: CgroupId,
+    /// The local port.
+    pub port: Port,
+    /// The status of the last one.
+    pub status: u16,
+    /// How many, since it was last told.
+    pub errors: u32,
+}
+
+/// Too many errors in a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogErrors {
+    /// Whose log.
+    pub service: Service,
+    /// The file.
+    pub path: PathBuf,
+    /// Lines that count as errors, within the time that is set.
+    pub errors: u32,
+    /// Of how many.
+    pub lines: u32,
+}
+
+/// Connections that wait on a Unix socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnixStall {
+    /// The socket.
+    pub path: PathBuf,
+    /// For how long at least.
+    #[serde(rename = "age_us", with = "super::time::micros")]
+    pub age: Duration,
+    /// How many wait.
+    pub waiting: u32,
+}
+
+/// A program that was run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandRun {
+    /// Its PID in watchdog's PID namespace; 0 when it is not visible there.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Its real user.
+    pub uid: u32,
+    /// Its cgroup.
+    pub cgroup: CgroupId,
+    /// Its unit, session or scope; empty where that is not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
 }
 
 /// A job of systemd on a watched unit.

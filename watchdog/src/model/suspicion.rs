@@ -1,11 +1,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
-use super::{CgroupId, Exit, Mono, Port, Service, SignalSent, Stall, Unit};
+use super::{
+    CgroupId, CommandRun, Exit, LogErrors, Mono, OomKill, Port, ServerErrors, Service, SignalSent, Stall,
+    Unit, UnixStall,
+};
 
 /// Signs that make a service worth a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,16 +41,61 @@ pub enum Why {
         /// The last signal that was sent to it before, where one was seen.
         sent: Option<SignalSent>,
     },
+    /// One process of it after the other dies, while its main process lives.
+    WorkerStorm(Storm),
     /// Connections are not accepted.
     AcceptStall(Stall),
     /// Requests are not answered.
     AnswerStall(Stall),
+    /// Connections to its Unix socket are not accepted.
+    UnixStall(UnixStall),
     /// Nothing listens on its port any more.
     ListenerLost(Port),
+    /// A process of it was killed for want of memory.
+    OomKill(OomKill),
+    /// A process of it was stopped by a signal (SIGSTOP).
+    Stopped(SignalSent),
+    /// It answers with errors.
+    ServerErrors(ServerErrors),
+    /// Its log holds too many errors.
+    LogErrors(LogErrors),
     /// Not a fault: clients are connecting, so that the service is asked at `every_in_use`.
     InUse,
     /// Signs were lost: anything may have happened.
     Loss,
+}
+
+impl Why {
+    /// As records, metrics and tables have it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Why::MainExit { .. } => "main_exit",
+            Why::WorkerExit { .. } => "worker_exit",
+            Why::WorkerStorm(_) => "worker_storm",
+            Why::AcceptStall(_) => "accept_stall",
+            Why::AnswerStall(_) => "answer_stall",
+            Why::UnixStall(_) => "unix_stall",
+            Why::ListenerLost(_) => "listener_lost",
+            Why::OomKill(_) => "oom_kill",
+            Why::Stopped(_) => "stopped",
+            Why::ServerErrors(_) => "server_errors",
+            Why::LogErrors(_) => "log_errors",
+            Why::InUse => "in_use",
+            Why::Loss => "loss",
+        }
+    }
+}
+
+/// Processes other than the main one that die by faults or by another's hand, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storm {
+    /// So many deaths were told apart.
+    pub deaths: u32,
+    /// From the first of them to the last.
+    #[serde(rename = "within_us", with = "super::time::micros")]
+    pub within: Duration,
+    /// The last one.
+    pub last: Exit,
 }
 
 /// What the suspicion room concludes from a sign.
@@ -58,6 +107,15 @@ pub enum Finding {
     Watch(Watch),
     /// The table of listeners must be read again.
     AskListeners,
+    /// What a job on the unit of `service` may have been asked for by.
+    Asked {
+        /// The service.
+        service: Service,
+        /// systemd's number of the job.
+        job: u32,
+        /// Programs that were run just before it, the latest last.
+        by: Vec<CommandRun>,
+    },
     /// The heartbeats of `service` connect to listeners of `fronts`.
     Fronts {
         /// The dependant.
@@ -77,6 +135,12 @@ pub struct Watch {
     pub units: BTreeMap<CgroupId, Unit>,
     /// Ports of watched units and of heartbeats, in watchdog's own network namespace.
     pub ports: BTreeMap<Port, WatchedPort>,
+    /// Cgroups whose answers are read for a status of 500 and above: their paths, as systemd names them. They stay while the
+    /// unit is down, so that none of its first answers goes by unread.
+    pub answers: BTreeSet<String>,
+    /// Unix sockets of watched units and of heartbeats: the same connection at the head of the accept queue for this long is a
+    /// stall. No hook of the kernel's sees them.
+    pub unix: BTreeMap<PathBuf, Duration>,
 }
 
 /// How one port is watched.

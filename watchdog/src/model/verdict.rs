@@ -2,7 +2,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, IncidentId, Mono, OrderId, Service};
+use super::{Ailments, Evidence, IncidentId, Mono, OrderId, Service};
 
 /// How one heartbeat ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Answer {
     /// What was seen of the unit meanwhile, where it was not answered well and not soon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// What ails the unit's processes, where it was not answered well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ailments: Option<Ailments>,
 }
 
 /// What a heartbeat's end means.
@@ -194,6 +197,7 @@ impl fmt::Display for Answer {
             | End::Program(_) => {}
         }
         self.evidence.iter().try_for_each(|evidence| write!(f, "; {evidence}"))?;
+        self.ailments.iter().try_for_each(|ailments| write!(f, "; {ailments}"))?;
         self.warnings.iter().try_for_each(|warning| write!(f, "; {warning}"))
     }
 }

@@ -40,6 +40,11 @@ impl Incident {
         new
     }
 
+    /// What happened last.
+    pub(super) fn last_step(&self) -> &str {
+        self.steps.last().map_or("", |step| &step.what)
+    }
+
     pub(super) fn end(mut self, now: Mono, end: IncidentEnd) -> Story {
         if self.left_out > 0 {
             let what = format!("{} more steps are left out", self.left_out);

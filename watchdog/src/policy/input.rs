@@ -57,6 +57,12 @@ impl Input {
             | Saw::AnswerStall(_)
             | Saw::StallOver(_)
             | Saw::InUse(_)
+            | Saw::OomKill(_)
+            | Saw::ServerErrors(_)
+            | Saw::LogErrors(_)
+            | Saw::UnixStall(_)
+            | Saw::CommandRun(_)
+            | Saw::Serving(_)
             | Saw::Listeners(_)
             | Saw::Working { .. } => None,
         }

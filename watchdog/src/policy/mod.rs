@@ -14,7 +14,7 @@
 //!                                          └── failed, refused ──────────┴──────── asked again, still dead ─────────┘
 //! ```
 //!
-//! Invariants: no restart and no reboot without a failed heartbeat or the end of the unit in the same incident; one job of ours
+//! Invariants: no restart and no reboot without a failed heartbeat or the end of the unit, or of its main process, in the same incident; one job of ours
 //! at a time per unit; an order is for one incarnation; an operator's stop stands until another hand starts the unit; every
 //! stage but `Down` has a deadline. Deliberately absent: any I/O; what must be known is ordered (`Order::Look`) and comes as a fact.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -31,6 +31,7 @@ mod reboots;
 mod reload;
 mod seed;
 mod settings;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod tries;

@@ -61,6 +61,12 @@ impl Tries {
         if self.quarantined.is_some() { Room::Spent(self.not_before) } else { Room::Backoff(self.not_before) }
     }
 
+    /// So many restarts are within the budget now.
+    pub(super) fn left(&self, now: Mono, guard: &Guard) -> u32 {
+        let spent = self.spent.iter().filter(|then| now.since(**then) < guard.within).count();
+        guard.burst.saturating_sub(u32::try_from(spent).unwrap_or(u32::MAX))
+    }
+
     /// Counts a restart, and sets the pause before the next one.
     pub(super) fn charge(&mut self, now: Mono, guard: &Guard, seed: &mut Seed) {
         self.spent.push_back(now);
@@ -243,6 +249,12 @@ impl HostTries {
         }
         let over = self.spent.len().checked_sub(most as usize)?;
         Some(self.spent.get(over).map_or(now + within, |then| *then + within))
+    }
+
+    /// So many restarts are within the budget now.
+    pub(super) fn left(&self, now: Mono, most: u32, within: Duration) -> u32 {
+        let spent = self.spent.iter().filter(|then| now.since(**then) < within).count();
+        most.saturating_sub(u32::try_from(spent).unwrap_or(u32::MAX))
     }
 
     /// There has been no room for long: true where that is news, for all services together.

@@ -5,7 +5,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{Error, Record, Said};
-use crate::model::{Answer, Cause, End, Exit, Loss, Mono, Port, Saw, Service, Why};
+use crate::model::{Answer, Cause, End, Exit, LogErrors, Loss, Mono, Port, Saw, ServerErrors, Service, Why};
 
 /// The record's `data`.
 pub(super) fn write(record: &Record) -> Map<String, Value> {
@@ -90,28 +90,58 @@ fn of_sign(data: &mut Map<String, Value>, saw: &Saw) {
             of_port(data, *port);
         }
         Saw::AcceptStall(stall) | Saw::AnswerStall(stall) => of_port(data, stall.port),
-        Saw::Unit(_) | Saw::Job(_) | Saw::Listeners(_) | Saw::Loss(_) | Saw::Working { .. } => {}
+        Saw::OomKill(killed) => of_process(data, killed.pid, &killed.comm),
+        Saw::ServerErrors(errors) => of_errors(data, errors),
+        Saw::LogErrors(errors) => of_log(data, errors),
+        Saw::CommandRun(run) => of_process(data, run.pid, &run.comm),
+        Saw::UnixStall(_)
+        | Saw::Serving(_)
+        | Saw::Unit(_)
+        | Saw::Job(_)
+        | Saw::Listeners(_)
+        | Saw::Loss(_)
+        | Saw::Working { .. } => {}
     }
 }
 
 fn of_suspicion(data: &mut Map<String, Value>, why: &Why) {
     match why {
         Why::MainExit { exit, .. } | Why::WorkerExit { exit, .. } => of_exit(data, exit),
+        Why::WorkerStorm(storm) => of_exit(data, &storm.last),
         Why::AcceptStall(stall) | Why::AnswerStall(stall) => of_port(data, stall.port),
         Why::ListenerLost(port) => of_port(data, *port),
-        Why::InUse | Why::Loss => {}
+        Why::OomKill(killed) => of_process(data, killed.pid, &killed.comm),
+        Why::ServerErrors(errors) => of_errors(data, errors),
+        Why::LogErrors(errors) => of_log(data, errors),
+        Why::Stopped(sent) => {
+            data.insert("process.pid".into(), sent.pid.into());
+        }
+        Why::UnixStall(_) | Why::InUse | Why::Loss => {}
     }
 }
 
 fn of_exit(data: &mut Map<String, Value>, exit: &Exit) {
-    data.insert("process.pid".into(), exit.pid.into());
-    data.insert("process.command".into(), exit.comm.as_str().into());
+    of_process(data, exit.pid, &exit.comm);
     match exit.cause {
-        Cause::Code(code) => {
+        Some(Cause::Code(code)) => {
             data.insert("process.exit.code".into(), code.into());
         }
-        Cause::Signal { .. } => {}
+        Some(Cause::Signal { .. }) | None => {}
     }
+}
+
+fn of_process(data: &mut Map<String, Value>, pid: u32, comm: &str) {
+    data.insert("process.pid".into(), pid.into());
+    data.insert("process.command".into(), comm.into());
+}
+
+fn of_errors(data: &mut Map<String, Value>, errors: &ServerErrors) {
+    of_port(data, errors.port);
+    data.insert("http.response.status_code".into(), errors.status.into());
+}
+
+fn of_log(data: &mut Map<String, Value>, errors: &LogErrors) {
+    data.insert("log.file.path".into(), errors.path.display().to_string().into());
 }
 
 fn of_port(data: &mut Map<String, Value>, port: Port) {

@@ -24,6 +24,13 @@ pub(super) fn fact(fact: &Fact) -> String {
         Known::Ourselves { fault: None } => "watchdog answers itself".into(),
         Known::Ourselves { fault: Some(why) } => format!("watchdog cannot ask itself: {why}"),
         Known::Pressure(pressure) => pressed(pressure),
+        Known::MainProcess { unreaped: true } => "its main process is dead, and nobody reaps it".into(),
+        Known::MainProcess { unreaped: false } => "its main process is no zombie".into(),
+        Known::Asked { job, by } => {
+            let by: Vec<String> =
+                by.iter().map(|run| format!("process {} ({}, uid {})", run.pid, run.comm, run.uid)).collect();
+            format!("run before job {job} came: {}", by.join(", "))
+        }
         Known::LastWords(lines) => format!("its last words: {}", lines.join(" / ")),
         Known::PidFile(None) => "there is no PID file, or no PID in it".into(),
         Known::PidFile(Some(file)) => pid_file(file),

@@ -143,13 +143,21 @@ fn priority(record: &Record) -> u8 {
     match &record.said {
         Said::Sign(sign) => match sign.saw {
             Saw::Loss(_) | Saw::Working { works: false, .. } => WARNING,
-            Saw::AcceptStall(_) | Saw::AnswerStall(_) | Saw::Working { works: true, .. } => INFO,
+            Saw::AcceptStall(_)
+            | Saw::AnswerStall(_)
+            | Saw::UnixStall(_)
+            | Saw::OomKill(_)
+            | Saw::ServerErrors(_)
+            | Saw::LogErrors(_)
+            | Saw::Serving(_)
+            | Saw::Working { works: true, .. } => INFO,
             Saw::Exit(_)
             | Saw::SignalSent(_)
             | Saw::ListenerUp(_)
             | Saw::ListenerDown { .. }
             | Saw::StallOver(_)
             | Saw::InUse(_)
+            | Saw::CommandRun(_)
             | Saw::Unit(_)
             | Saw::Job(_)
             | Saw::Listeners(_) => DEBUG,
@@ -158,9 +166,15 @@ fn priority(record: &Record) -> u8 {
             Why::InUse => DEBUG,
             Why::MainExit { .. }
             | Why::WorkerExit { .. }
+            | Why::WorkerStorm(_)
             | Why::AcceptStall(_)
             | Why::AnswerStall(_)
+            | Why::UnixStall(_)
             | Why::ListenerLost(_)
+            | Why::OomKill(_)
+            | Why::Stopped(_)
+            | Why::ServerErrors(_)
+            | Why::LogErrors(_)
             | Why::Loss => INFO,
         },
         Said::Heartbeat(answer) => match answer.verdict {

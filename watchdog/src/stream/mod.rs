@@ -16,6 +16,7 @@ mod record;
 mod said;
 mod sentence;
 mod settings;
+mod words;
 
 use std::{
     io,
@@ -30,7 +31,7 @@ use std::{
 
 pub use line::{Line, SCHEMA_VERSION, read};
 pub use record::{Record, Said};
-pub use sentence::sentence;
+pub use sentence::{held, sentence};
 pub use settings::{Settings, Sink};
 
 use crate::{clock, model::Loss};

@@ -14,6 +14,12 @@ impl Said {
                 Saw::AnswerStall(_) => "watchdog.sign.answer_stall",
                 Saw::StallOver(_) => "watchdog.sign.stall_over",
                 Saw::InUse(_) => "watchdog.sign.in_use",
+                Saw::OomKill(_) => "watchdog.sign.oom_kill",
+                Saw::ServerErrors(_) => "watchdog.sign.server_errors",
+                Saw::LogErrors(_) => "watchdog.sign.log_errors",
+                Saw::UnixStall(_) => "watchdog.sign.unix_stall",
+                Saw::CommandRun(_) => "watchdog.sign.command_run",
+                Saw::Serving(_) => "watchdog.sign.serving",
                 Saw::Unit(_) => "watchdog.sign.unit",
                 Saw::Job(_) => "watchdog.sign.job",
                 Saw::Listeners(_) => "watchdog.sign.listeners",
@@ -72,6 +78,12 @@ impl Said {
                 | Saw::AnswerStall(_)
                 | Saw::StallOver(_)
                 | Saw::InUse(_)
+                | Saw::OomKill(_)
+                | Saw::ServerErrors(_)
+                | Saw::LogErrors(_)
+                | Saw::UnixStall(_)
+                | Saw::CommandRun(_)
+                | Saw::Serving(_)
                 | Saw::Listeners(_)
                 | Saw::Loss(_)
                 | Saw::Working { .. } => None,
@@ -85,6 +97,8 @@ impl Said {
                 | Known::PidFile(_)
                 | Known::Others(_)
                 | Known::LastWords(_)
+                | Known::MainProcess { .. }
+                | Known::Asked { .. }
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },
@@ -112,6 +126,12 @@ impl Said {
                 | Saw::AnswerStall(_)
                 | Saw::StallOver(_)
                 | Saw::InUse(_)
+                | Saw::OomKill(_)
+                | Saw::ServerErrors(_)
+                | Saw::LogErrors(_)
+                | Saw::UnixStall(_)
+                | Saw::CommandRun(_)
+                | Saw::Serving(_)
                 | Saw::Job(_)
                 | Saw::Listeners(_)
                 | Saw::Loss(_)
@@ -126,6 +146,8 @@ impl Said {
                 | Known::PidFile(_)
                 | Known::Others(_)
                 | Known::LastWords(_)
+                | Known::MainProcess { .. }
+                | Known::Asked { .. }
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
             },

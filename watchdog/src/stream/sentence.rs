@@ -1,12 +1,15 @@
 //! What a record says, as one line for a tired reader.
 
-use std::{fmt::Write, time::Duration};
+use std::fmt::Write;
 
-use super::{Record, Said, found};
+use super::{
+    Record, Said, found,
+    words::{job_kind, records, signal, source, span, verb, word},
+};
 use crate::model::{
-    Act, Action, Answer, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobKind, JobStep, Listener, Mono,
-    Outcome, Place, Result, Saw, Sender, Sign, SignalSent, Source, Stall, Story, Tell, UnitState, Verdict,
-    Why,
+    Act, Answer, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobStep, Listener, LogErrors, Mono,
+    OomKill, Outcome, Place, Result, Saw, Sender, ServerErrors, Serving, Sign, SignalSent, Stall, Story,
+    Tell, UnitState, UnixStall, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -43,6 +46,12 @@ fn sign_said(sign: &Sign) -> String {
         Saw::AnswerStall(stall) => not_answered(stall),
         Saw::StallOver(port) => format!("port {port} moves again"),
         Saw::InUse(port) => format!("clients connect to port {port}"),
+        Saw::OomKill(killed) => oom_killed(killed),
+        Saw::ServerErrors(errors) => server_errors(errors),
+        Saw::LogErrors(errors) => log_errors(errors),
+        Saw::UnixStall(stall) => unix_stall(stall),
+        Saw::CommandRun(run) => format!("process {} ({}, uid {}) was run", run.pid, run.comm, run.uid),
+        Saw::Serving(serving) => by_what(serving),
         Saw::Unit(state) => unit(state),
         Saw::Job(job) => match job.step {
             JobStep::New(kind) => {
@@ -68,9 +77,27 @@ fn why(why: &Why) -> String {
     match why {
         Why::MainExit { exit, sent } => exited("main process", exit) + &after(exit.cause, sent.as_ref()),
         Why::WorkerExit { exit, sent } => exited("process", exit) + &after(exit.cause, sent.as_ref()),
+        Why::WorkerStorm(storm) => format!(
+            "{} processes died within {}, the last: {}",
+            storm.deaths,
+            span(storm.within),
+            exited("process", &storm.last)
+        ),
         Why::AcceptStall(stall) => not_accepted(stall),
         Why::AnswerStall(stall) => not_answered(stall),
         Why::ListenerLost(port) => format!("nobody listens on port {port} any more"),
+        Why::UnixStall(stall) => unix_stall(stall),
+        Why::OomKill(killed) => oom_killed(killed),
+        Why::Stopped(sent) => {
+            format!(
+                "process {} was stopped by {} from {}",
+                sent.pid,
+                signal(sent.signal),
+                sender(&sent.sender)
+            )
+        }
+        Why::ServerErrors(errors) => server_errors(errors),
+        Why::LogErrors(errors) => log_errors(errors),
         Why::InUse => "in use: asked more often".into(),
         Why::Loss => "events were lost: looked at again".into(),
     }
@@ -80,29 +107,38 @@ fn exited(whose: &str, exit: &Exit) -> String {
     format!("{whose} {} ({}) {}", exit.pid, exit.comm, ended(exit.cause))
 }
 
-fn ended(cause: Cause) -> String {
+fn ended(cause: Option<Cause>) -> String {
     match cause {
-        Cause::Code(code) => format!("ended with code {code}"),
-        Cause::Signal { signal: number, core } => {
+        None => "ended".to_owned(),
+        Some(Cause::Code(code)) => format!("ended with code {code}"),
+        Some(Cause::Signal { signal: number, core }) => {
             format!("ended by {}{}", signal(number), if core { " (core dumped)" } else { "" })
         }
     }
 }
 
 /// A signal may have been sent, and the process ended otherwise: it may have handled it, or be on its way.
-fn after(cause: Cause, sent: Option<&SignalSent>) -> String {
+fn after(cause: Option<Cause>, sent: Option<&SignalSent>) -> String {
     let Some(sent) = sent else { return String::new() };
     let by = sender(&sent.sender);
     match cause {
-        Cause::Signal { signal, .. } if signal == sent.signal => format!(", sent by {by}"),
-        Cause::Signal { .. } | Cause::Code(_) => format!(", after {} from {by}", signal(sent.signal)),
+        Some(Cause::Signal { signal, .. }) if signal == sent.signal => format!(", sent by {by}"),
+        Some(Cause::Signal { .. } | Cause::Code(_)) | None => {
+            format!(", after {} from {by}", signal(sent.signal))
+        }
     }
 }
 
 fn sender(sender: &Sender) -> String {
     match sender {
         Sender::Kernel => "the kernel".into(),
-        Sender::Process { pid, uid, comm, cgroup: _ } => format!("process {pid} ({comm}, uid {uid})"),
+        Sender::OomKiller => "the kernel, for want of memory".into(),
+        Sender::Process { pid, uid, comm, unit, cgroup: _ } if unit.is_empty() => {
+            format!("process {pid} ({comm}, uid {uid})")
+        }
+        Sender::Process { pid, uid, comm, unit, cgroup: _ } => {
+            format!("process {pid} ({comm}, uid {uid}, {unit})")
+        }
     }
 }
 
@@ -114,6 +150,37 @@ fn not_accepted(stall: &Stall) -> String {
 fn not_answered(stall: &Stall) -> String {
     let Stall { port, age, waiting } = stall;
     format!("port {port} does not answer: {waiting} waiting, the oldest for {}", span(*age))
+}
+
+fn oom_killed(killed: &OomKill) -> String {
+    let OomKill { pid, comm, cgroup: _ } = killed;
+    if *pid == 0 {
+        return "the kernel killed a process of it for want of memory".into();
+    }
+    format!("the kernel kills process {pid} ({comm}) for want of memory")
+}
+
+fn server_errors(errors: &ServerErrors) -> String {
+    let ServerErrors { port, status, errors, cgroup: _ } = errors;
+    format!("port {port} answers with errors: {errors}, the last one {status}")
+}
+
+fn log_errors(log: &LogErrors) -> String {
+    let LogErrors { path, errors, lines, service: _ } = log;
+    format!("{errors} of the last {lines} lines of {} are errors", path.display())
+}
+
+fn unix_stall(stall: &UnixStall) -> String {
+    let UnixStall { path, age, waiting } = stall;
+    format!("{} does not accept: {waiting} waiting, for {} at least", path.display(), span(*age))
+}
+
+fn by_what(serving: &[Serving]) -> String {
+    let each = serving.iter().map(|Serving { class, rung, why }| match why.is_empty() {
+        true => format!("{class} by {rung}"),
+        false => format!("{class} by {rung} ({why})"),
+    });
+    format!("seen from now on: {}", each.collect::<Vec<_>>().join(", "))
 }
 
 pub(super) fn unit(state: &UnitState) -> String {
@@ -184,7 +251,7 @@ fn decision(tell: &Tell) -> String {
         }
         Decision::LeaveAlone { why, cause, sent } => {
             let ended =
-                cause.map(|cause| format!(" (main process {}{})", ended(cause), after(cause, sent.as_ref())));
+                cause.map(|_| format!(" (main process {}{})", ended(*cause), after(*cause, sent.as_ref())));
             format!("left alone: {why}{}", ended.unwrap_or_default())
         }
         Decision::Alert { what } => format!("ALERT: {what}"),
@@ -210,7 +277,8 @@ fn ending(story: &Story) -> String {
     }
 }
 
-fn held(hold: &Hold) -> String {
+/// What an order waits for, as a part of a sentence.
+pub fn held(hold: &Hold) -> String {
     match hold {
         Hold::Backoff => "the pause between two restarts".into(),
         Hold::Quarantine => "quarantine, its restarts are used up".into(),
@@ -246,20 +314,6 @@ fn action(act: &Act) -> String {
     format!("{} {}", verb(act.action), act.unit)
 }
 
-fn verb(action: Action) -> String {
-    match action {
-        Action::Restart { reset: false } => "restart".into(),
-        Action::Restart { reset: true } => "clear the start limit and restart".into(),
-        Action::Start { reset: false } => "start".into(),
-        Action::Start { reset: true } => "clear the start limit and start".into(),
-        Action::StartAfresh { .. } => "remove the stale PID file of, and start,".into(),
-        Action::Kill => "kill what is left of".into(),
-        Action::Undo => "stop again, as an operator wanted,".into(),
-        Action::Reboot => "reboot the host for".into(),
-        Action::Cancel { job } => format!("cancel our job {job} on"),
-    }
-}
-
 fn result(outcome: &Outcome) -> String {
     let took = span(outcome.at.since(outcome.requested));
     match &outcome.result {
@@ -270,88 +324,4 @@ fn result(outcome: &Outcome) -> String {
         Result::Refused { error, text } => format!("systemd refused: {text} ({error})"),
         Result::NoReply { text } => format!("no reply from systemd after {took}: {text}"),
     }
-}
-
-fn source(source: Source) -> &'static str {
-    match source {
-        Source::Ebpf => "the probes in the kernel",
-        Source::Units => "the connection to systemd",
-        Source::SockDiag => "the kernel's table of sockets",
-        Source::Store => "the store of watchdog's own state",
-        Source::Engine => "watchdog itself",
-    }
-}
-
-fn job_kind(kind: JobKind) -> &'static str {
-    match kind {
-        JobKind::Start => "start",
-        JobKind::Stop => "stop",
-        JobKind::Restart => "restart",
-        JobKind::Reload => "reload",
-    }
-}
-
-fn records(count: u64) -> String {
-    if count == 1 { "1 record is".into() } else { format!("{count} records are") }
-}
-
-/// A word of the model as systemd writes it.
-fn word(word: &impl serde::Serialize) -> String {
-    match serde_json::to_value(word) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(other) => other.to_string(),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// Three digits are enough for people: `412 µs`, `12.3 ms`, `3.41 s`, `4 min`.
-fn span(span: Duration) -> String {
-    let micros = span.as_micros();
-    match micros {
-        0..1_000 => format!("{micros} µs"),
-        1_000..10_000 => format!("{:.2} ms", span.as_secs_f64() * 1e3),
-        10_000..100_000 => format!("{:.1} ms", span.as_secs_f64() * 1e3),
-        100_000..1_000_000 => format!("{:.0} ms", span.as_secs_f64() * 1e3),
-        1_000_000..10_000_000 => format!("{:.2} s", span.as_secs_f64()),
-        10_000_000..120_000_000 => format!("{:.1} s", span.as_secs_f64()),
-        _ => format!("{} min", span.as_secs() / 60),
-    }
-}
-
-fn signal(number: u8) -> String {
-    const NAMES: [&str; 31] = [
-        "SIGHUP",
-        "SIGINT",
-        "SIGQUIT",
-        "SIGILL",
-        "SIGTRAP",
-        "SIGABRT",
-        "SIGBUS",
-        "SIGFPE",
-        "SIGKILL",
-        "SIGUSR1",
-        "SIGSEGV",
-        "SIGUSR2",
-        "SIGPIPE",
-        "SIGALRM",
-        "SIGTERM",
-        "SIGSTKFLT",
-        "SIGCHLD",
-        "SIGCONT",
-        "SIGSTOP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGXCPU",
-        "SIGXFSZ",
-        "SIGVTALRM",
-        "SIGPROF",
-        "SIGWINCH",
-        "SIGIO",
-        "SIGPWR",
-        "SIGSYS",
-    ];
-    let name = usize::from(number).checked_sub(1).and_then(|at| NAMES.get(at));
-    name.map_or_else(|| format!("signal {number}"), |name| (*name).into())
 }

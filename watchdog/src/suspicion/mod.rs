@@ -9,30 +9,34 @@
 //! Deliberately absent: any judgement of what a suspicion is worth; that is the policy's.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod lately;
 mod owners;
 mod quiet;
 mod settings;
+mod storm;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    time::Duration,
+    path::{Path, PathBuf},
 };
 
 pub use settings::{Settings, Watched};
 
-use self::{owners::Owners, quiet::Quiet};
+use self::{lately::Lately, owners::Owners, quiet::Quiet, storm::Storms};
 use crate::model::{
-    Cause, CgroupId, Exit, Finding, Listener, Mono, Place, Port, Saw, Service, Sign, SignalSent, Suspicion,
-    UnitState, Verdict, Watch, WatchedPort, Why,
+    Cause, CgroupId, Exit, Finding, Job, JobKind, JobStep, Listener, Mono, Place, Port, Saw, ServerErrors,
+    Service, Sign, SignalSent, Suspicion, Unit, UnitState, Verdict, Watch, Why,
 };
 
-/// How long a sent signal may take to end its process and still be named as what was sent.
-const SENT_WITHIN: Duration = Duration::from_secs(10);
-/// How many sent signals are remembered.
-const SENT_KEPT: usize = 64;
+/// Signals that stop a process where it stands, until it is sent another: SIGSTOP, SIGTSTP.
+const STOPPING: [u8; 2] = [19, 20];
+
+/// SIGHUP, SIGINT, SIGTERM: what a master sends to workers that it lets go of in a reload; systemd calls such ends clean.
+const LET_GO: [u8; 3] = [1, 2, 15];
 
 /// The suspicion room.
 #[derive(Debug)]
@@ -40,7 +44,8 @@ pub struct Suspicions {
     settings: Settings,
     owners: Owners,
     quiet: BTreeMap<Service, Quiet>,
-    sent: VecDeque<(Mono, SignalSent)>,
+    lately: Lately,
+    storms: BTreeMap<Service, Storms>,
     watch: Watch,
     fronts: BTreeMap<Service, BTreeSet<Service>>,
 }
@@ -52,7 +57,8 @@ impl Suspicions {
             settings: Settings::default(),
             owners: Owners::default(),
             quiet: BTreeMap::new(),
-            sent: VecDeque::new(),
+            lately: Lately::default(),
+            storms: BTreeMap::new(),
             watch: Watch::default(),
             fronts: BTreeMap::new(),
         };
@@ -68,6 +74,7 @@ impl Suspicions {
             now.is_some_and(|now| before.get(service).is_some_and(|before| before.unit == now.unit))
         };
         self.quiet.retain(|service, _| stays(service));
+        self.storms.retain(|service, _| stays(service));
         self.owners.keep(stays);
         self.fronts.retain(|service, _| stays(service));
         self.settings = settings;
@@ -94,7 +101,13 @@ impl Suspicions {
         let mut found = Vec::new();
         match &sign.saw {
             Saw::Exit(exit) => self.exit(now, sign.at, exit, &mut found),
-            Saw::SignalSent(sent) => self.remember(sign.at, sent),
+            Saw::SignalSent(sent) => self.signal(now, sign.at, sent, &mut found),
+            Saw::OomKill(killed) => {
+                self.lately.killed(sign.at, killed);
+                if let Some(service) = self.owners.of_cgroup(killed.cgroup) {
+                    self.suspect(now, sign.at, &service, Why::OomKill(killed.clone()), &mut found);
+                }
+            }
             Saw::ListenerUp(_) => found.push(Finding::AskListeners),
             Saw::ListenerDown { port, left } => {
                 if *left == 0 {
@@ -111,7 +124,8 @@ impl Suspicions {
             Saw::StallOver(port) => self.over(*port),
             Saw::InUse(port) => self.port(now, sign.at, *port, &Why::InUse, &mut found),
             Saw::Unit(state) => self.unit(state, &mut found),
-            Saw::Job(_) => {}
+            Saw::Job(job) => self.asked(sign.at, job, &mut found),
+            Saw::CommandRun(run) => self.lately.ran(sign.at, run),
             Saw::Listeners(listeners) => {
                 self.owners.listeners(listeners, &self.settings);
                 self.rewatch(&mut found);
@@ -124,6 +138,16 @@ impl Suspicions {
                     self.suspect(now, sign.at, &service, Why::Loss, &mut found);
                 }
             }
+            Saw::ServerErrors(errors) => self.server_errors(now, sign.at, *errors, &mut found),
+            Saw::LogErrors(errors) => {
+                self.suspect(now, sign.at, &errors.service, Why::LogErrors(errors.clone()), &mut found);
+            }
+            Saw::UnixStall(stall) => {
+                for service in self.of_path(&stall.path) {
+                    self.suspect(now, sign.at, &service, Why::UnixStall(stall.clone()), &mut found);
+                }
+            }
+            Saw::Serving(_) => {}
             Saw::Working { works, .. } => {
                 if *works {
                     found.push(Finding::AskListeners);
@@ -166,11 +190,17 @@ impl Suspicions {
             | Saw::StallOver(port)
             | Saw::InUse(port) => self.of_port(*port).into_iter().next(),
             Saw::AcceptStall(stall) | Saw::AnswerStall(stall) => self.of_port(stall.port).into_iter().next(),
-            Saw::Unit(state) => self.of_unit(state),
-            Saw::Job(job) => {
-                self.settings.services.iter().find(|(_, w)| w.unit == job.unit).map(|(s, _)| s.clone())
+            Saw::Unit(state) => self.of_unit(&state.unit),
+            Saw::Job(job) => self.of_unit(&job.unit),
+            Saw::OomKill(killed) => self.owners.of_cgroup(killed.cgroup),
+            Saw::ServerErrors(errors) => {
+                self.owners.of_cgroup(errors.cgroup).or_else(|| self.of_port(errors.port).into_iter().next())
             }
-            Saw::Listeners(_) | Saw::Loss(_) | Saw::Working { .. } => None,
+            Saw::LogErrors(errors) => Some(errors.service.clone()),
+            Saw::UnixStall(stall) => self.of_path(&stall.path).into_iter().next(),
+            Saw::CommandRun(_) | Saw::Serving(_) | Saw::Listeners(_) | Saw::Loss(_) | Saw::Working { .. } => {
+                None
+            }
         }
     }
 
@@ -192,47 +222,71 @@ impl Suspicions {
 
     fn exit(&mut self, now: Mono, at: Mono, exit: &Exit, found: &mut Vec<Finding>) {
         let Some(service) = self.owners.of_cgroup(exit.cgroup) else { return };
-        let sent = self.sent_to(at, exit);
+        let sent = self.lately.sent_to(at, exit);
+        let storms = self.storms.entry(service.clone()).or_default();
         if self.owners.is_main(&service, exit.cgroup, exit.pid) {
+            storms.over();
+            if !self.owners.ends(&service, exit.cgroup, exit.pid) {
+                return;
+            }
             let why = Why::MainExit { exit: exit.clone(), sent };
             found.push(Finding::Suspicion(Suspicion { service, at, why }));
             return;
         }
-        let unclean = match exit.cause {
-            Cause::Code(code) => code != 0,
-            Cause::Signal { .. } => true,
+        if let Some(storm) = storms.ended(at, exit, sent.as_ref()) {
+            // whatever a heartbeat says, and where there is none too
+            let (service, why) = (service.clone(), Why::WorkerStorm(storm));
+            found.push(Finding::Suspicion(Suspicion { service, at, why }));
+        }
+        let left = match exit.cause {
+            Some(Cause::Code(code)) => code == 0,
+            // where no main process is known, any process may be it
+            Some(Cause::Signal { signal, .. }) => {
+                LET_GO.contains(&signal) && self.owners.knows_main(&service, exit.cgroup)
+            }
+            None => false,
         };
-        if unclean {
+        if !left {
             self.suspect(now, at, &service, Why::WorkerExit { exit: exit.clone(), sent }, found);
         }
     }
 
-    fn remember(&mut self, at: Mono, sent: &SignalSent) {
-        self.sent.retain(|(then, _)| at.since(*then) < SENT_WITHIN);
-        if self.sent.len() == SENT_KEPT {
-            self.sent.pop_front();
+    fn signal(&mut self, now: Mono, at: Mono, sent: &SignalSent, found: &mut Vec<Finding>) {
+        self.lately.sent(at, sent);
+        if STOPPING.contains(&sent.signal)
+            && let Some(service) = self.owners.of_cgroup(sent.cgroup)
+        {
+            self.suspect(now, at, &service, Why::Stopped(sent.clone()), found);
         }
-        self.sent.push_back((at, sent.clone()));
     }
 
-    /// The signal that ended a process, or the last one sent to it before it ended by itself (a handler that exits).
-    fn sent_to(&self, at: Mono, exit: &Exit) -> Option<SignalSent> {
-        let fresh = |(then, sent): &&(Mono, SignalSent)| {
-            sent.cgroup == exit.cgroup
-                && sent.pid == exit.pid
-                && exit.pid != 0
-                && at.since(*then) < SENT_WITHIN
-                && match exit.cause {
-                    Cause::Signal { signal, .. } => sent.signal == signal,
-                    Cause::Code(_) => true,
-                }
+    /// A job that may stop a unit comes after whatever asked for it was run. Whose job it is, the policy knows.
+    fn asked(&self, at: Mono, job: &Job, found: &mut Vec<Finding>) {
+        let stops = match job.step {
+            JobStep::New(kind) => {
+                matches!(kind, None | Some(JobKind::Stop | JobKind::Restart)) // unknown where it is over already
+            }
+            JobStep::Removed { .. } => false,
         };
-        self.sent.iter().rev().find(fresh).map(|(_, sent)| sent.clone())
+        let by = self.lately.asking(at);
+        if let Some(service) = self.of_unit(&job.unit).filter(|_| stops && !by.is_empty()) {
+            found.push(Finding::Asked { service, job: job.id, by });
+        }
     }
 
     fn port(&mut self, now: Mono, at: Mono, port: Port, why: &Why, found: &mut Vec<Finding>) {
         for service in self.of_port(port) {
             self.suspect(now, at, &service, why.clone(), found);
+        }
+    }
+
+    /// Those that answered, and those that are asked there: behind a front end they are what fails.
+    fn server_errors(&mut self, now: Mono, at: Mono, errors: ServerErrors, found: &mut Vec<Finding>) {
+        let mut services = self.of_port(errors.port);
+        services.extend(self.owners.of_cgroup(errors.cgroup));
+        services.retain(|service| self.settings.services.get(service).is_some_and(|it| it.status_5xx));
+        for service in services {
+            self.suspect(now, at, &service, Why::ServerErrors(errors), found);
         }
     }
 
@@ -243,11 +297,18 @@ impl Suspicions {
         }
         let suspicion = Suspicion { service: service.clone(), at, why };
         match suspicion.why {
-            Why::MainExit { .. } | Why::InUse => found.push(Finding::Suspicion(suspicion)),
+            Why::MainExit { .. } | Why::WorkerStorm(_) | Why::InUse => {
+                found.push(Finding::Suspicion(suspicion))
+            }
             Why::WorkerExit { .. }
             | Why::AcceptStall(_)
             | Why::AnswerStall(_)
+            | Why::UnixStall(_)
             | Why::ListenerLost(_)
+            | Why::OomKill(_)
+            | Why::Stopped(_)
+            | Why::ServerErrors(_)
+            | Why::LogErrors(_)
             | Why::Loss => {
                 let quiet = self.quiet.entry(service.clone()).or_default();
                 found.extend(quiet.pass(now, suspicion).map(Finding::Suspicion));
@@ -265,8 +326,13 @@ impl Suspicions {
     }
 
     fn unit(&mut self, state: &UnitState, found: &mut Vec<Finding>) {
-        let Some(service) = self.of_unit(state) else { return };
+        let Some(service) = self.of_unit(&state.unit) else { return };
         let news = self.owners.unit(&service, state);
+        if state.active.is_down()
+            && let Some(storms) = self.storms.get_mut(&service)
+        {
+            storms.over();
+        }
         if news.listeners {
             found.push(Finding::AskListeners);
         }
@@ -275,8 +341,8 @@ impl Suspicions {
         }
     }
 
-    fn of_unit(&self, state: &UnitState) -> Option<Service> {
-        self.settings.services.iter().find(|(_, w)| w.unit == state.unit).map(|(s, _)| s.clone())
+    fn of_unit(&self, unit: &Unit) -> Option<Service> {
+        self.settings.services.iter().find(|(_, w)| w.unit == *unit).map(|(s, _)| s.clone())
     }
 
     fn of_port(&self, port: Port) -> BTreeSet<Service> {
@@ -285,39 +351,10 @@ impl Suspicions {
         services.filter(|(s, w)| asked(w) || self.owners.owns(s, port)).map(|(s, _)| s.clone()).collect()
     }
 
-    fn rewatch(&mut self, found: &mut Vec<Finding>) {
-        let unit = |service| Some(self.settings.services.get(service)?.unit.clone());
-        let services = self.owners.services();
-        let units = services.filter_map(|(cgroup, service)| Some((cgroup, unit(service)?))).collect();
-        let mut watch = Watch { cgroups: self.owners.cgroups(), units, ports: BTreeMap::new() };
-        for (service, watched) in &self.settings.services {
-            if !watched.asked {
-                continue;
-            }
-            for port in watched.ports().chain(self.owners.ports(service)) {
-                let entry = watch.ports.entry(port).or_insert(WatchedPort {
-                    accept_after: watched.accept_after,
-                    answer_after: watched.answer_after,
-                });
-                entry.accept_after = entry.accept_after.min(watched.accept_after);
-                entry.answer_after = entry.answer_after.min(watched.answer_after);
-            }
-        }
-        if watch != self.watch {
-            self.watch = watch.clone();
-            found.push(Finding::Watch(watch));
-        }
-    }
-
-    fn refront(&mut self, found: &mut Vec<Finding>) {
-        for (service, watched) in &self.settings.services {
-            let fronts = self.owners.fronts(service, watched);
-            if self.fronts.get(service).is_none_or(|known| *known != fronts) {
-                let before = self.fronts.insert(service.clone(), fronts.clone());
-                if before.is_some() || !fronts.is_empty() {
-                    found.push(Finding::Fronts { service: service.clone(), fronts });
-                }
-            }
-        }
+    fn of_path(&self, path: &Path) -> BTreeSet<Service> {
+        let is_it = |it: &PathBuf| it == path;
+        let services = self.settings.services.iter();
+        let found = services.filter(|(s, w)| w.paths().any(is_it) || self.owners.paths(s).any(is_it));
+        found.map(|(s, _)| s.clone()).collect()
     }
 }

@@ -1,6 +1,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
 };
 
 use super::settings::{Settings, Watched};
@@ -23,8 +24,12 @@ struct Known {
     cgroup: Option<CgroupId>,
     /// Its path below the cgroup2 mount, while the unit has one.
     path: String,
+    /// The same, kept while it is down: it comes back there.
+    last_path: String,
     /// Main processes, the latest last, each in its cgroup.
     mains: Vec<(CgroupId, u32)>,
+    /// Those of them whose end was told: two sources may see it.
+    ended: BTreeSet<(CgroupId, u32)>,
     /// Where the unit listens, or did when it was last up.
     places: BTreeSet<Place>,
 }
@@ -58,6 +63,10 @@ impl Owners {
         };
         let mut news = News::default();
         known.path.clone_from(&state.cgroup_path);
+        if !known.path.is_empty() && known.path != known.last_path {
+            known.last_path.clone_from(&known.path);
+            news.processes = true;
+        }
         if let Some(cgroup) = state.cgroup {
             news.processes |= known.cgroup != Some(cgroup);
             known.cgroup = Some(cgroup);
@@ -72,6 +81,7 @@ impl Owners {
         let another_run = state.incarnation.is_some() && state.incarnation != known.incarnation;
         if another_run {
             known.incarnation = state.incarnation;
+            known.ended.clear();
         }
         news.listeners = (news.processes || another_run) && !state.active.is_down();
         news
@@ -106,6 +116,18 @@ impl Owners {
         pid != 0 && self.known.get(service).is_some_and(|known| known.mains.contains(&(cgroup, pid)))
     }
 
+    /// Whether it is known which process of this cgroup is the main one.
+    pub(super) fn knows_main(&self, service: &Service, cgroup: CgroupId) -> bool {
+        self.known.get(service).is_some_and(|known| known.mains.iter().any(|(of, _)| *of == cgroup))
+    }
+
+    /// The end of a main process is told; `false` where it was told before.
+    pub(super) fn ends(&mut self, service: &Service, cgroup: CgroupId, pid: u32) -> bool {
+        let Some(known) = self.known.get_mut(service) else { return true };
+        known.ended.retain(|main| known.mains.contains(main));
+        known.ended.insert((cgroup, pid))
+    }
+
     pub(super) fn owns(&self, service: &Service, port: Port) -> bool {
         self.ports(service).any(|p| p == port)
     }
@@ -115,6 +137,14 @@ impl Owners {
         places.filter_map(|place| match place {
             Place::Tcp(address) => Some(Port(address.port())),
             Place::Unix(_) => None,
+        })
+    }
+
+    pub(super) fn paths(&self, service: &Service) -> impl Iterator<Item = &PathBuf> {
+        let places = self.known.get(service).into_iter().flat_map(|known| &known.places);
+        places.filter_map(|place| match place {
+            Place::Tcp(_) => None,
+            Place::Unix(path) => Some(path),
         })
     }
 
@@ -130,6 +160,11 @@ impl Owners {
     /// Each cgroup with its service.
     pub(super) fn services(&self) -> impl Iterator<Item = (CgroupId, &Service)> {
         self.known.iter().filter_map(|(service, known)| Some((known.cgroup?, service)))
+    }
+
+    /// The path of the cgroup of this service's unit, also while it is down; `None` until it was first seen.
+    pub(super) fn last_path(&self, service: &Service) -> Option<&str> {
+        self.known.get(service).map(|known| known.last_path.as_str()).filter(|path| !path.is_empty())
     }
 
     /// An address that reaches the unit's listener for this port: its own, with loopback for "all addresses".

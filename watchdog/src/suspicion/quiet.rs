@@ -6,13 +6,17 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The quiet of one service: a suspicion that a heartbeat answered alive is quiet for 1 s, doubled up to 60 s, until a
-/// verdict changes, so that long polls, websockets and uploads cost nothing.
+/// verdict changes, so that long polls, websockets and uploads cost nothing. Each minute of calm takes one doubling back, and so
+/// however they come, suspicions that are answered alive lead to one heartbeat a minute in the long run. What is suspected for
+/// another reason is asked about at once, and quiet from then on.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
     /// A suspicion was told and no verdict has come since.
     open: bool,
     /// Until when, and how long this quiet time is.
     quiet: Option<(Mono, Duration)>,
+    /// What was asked about since there is quiet, one of each kind.
+    covers: Vec<Why>,
     /// What came in the quiet time, in this order: of each kind the first, so that what is over takes nothing else with it.
     kept: Vec<Suspicion>,
 }
@@ -20,16 +24,16 @@ pub(super) struct Quiet {
 impl Quiet {
     /// Tells a suspicion now, or keeps it until the quiet time is over.
     pub(super) fn pass(&mut self, now: Mono, suspicion: Suspicion) -> Option<Suspicion> {
-        if let Some((until, length)) = self.quiet {
-            if now < until {
-                if !self.kept.iter().any(|kept| alike(&kept.why, &suspicion.why)) {
-                    self.kept.push(suspicion);
-                }
-                return None;
+        self.calm(now);
+        let covered = self.covers.iter().any(|why| alike(why, &suspicion.why));
+        if covered && self.quiet.is_some_and(|(until, _)| now < until) {
+            if !self.kept.iter().any(|kept| alike(&kept.why, &suspicion.why)) {
+                self.kept.push(suspicion);
             }
-            if now.since(until) > length {
-                self.quiet = None; // nothing came for as long again: what comes now is something new
-            }
+            return None;
+        }
+        if !covered {
+            self.covers.push(suspicion.why.clone());
         }
         self.open = true;
         self.kept.clear(); // one heartbeat answers for them all
@@ -49,9 +53,26 @@ impl Quiet {
             }
             Verdict::Dead => {
                 self.quiet = None;
+                self.covers.clear();
                 self.kept.clear();
             }
             Verdict::Unknown => {}
+        }
+    }
+
+    /// Nothing came for a while: the next quiet time is the shorter for it, and after long enough all is new.
+    fn calm(&mut self, now: Mono) {
+        let Some((until, length)) = self.quiet else { return };
+        let minutes = now.since(until).as_secs() / LONGEST.as_secs();
+        let shorter = length / 2_u32.saturating_pow(u32::try_from(minutes).unwrap_or(u32::MAX));
+        if minutes == 0 || self.open {
+            return;
+        }
+        if shorter < FIRST {
+            self.quiet = None;
+            self.covers.clear();
+        } else {
+            self.quiet = Some((until, shorter));
         }
     }
 
@@ -75,8 +96,14 @@ impl Quiet {
             Why::AcceptStall(stall) => stall.port != over,
             Why::MainExit { .. }
             | Why::WorkerExit { .. }
+            | Why::WorkerStorm(_)
             | Why::AnswerStall(_)
+            | Why::UnixStall(_)
             | Why::ListenerLost(_)
+            | Why::OomKill(_)
+            | Why::Stopped(_)
+            | Why::ServerErrors(_)
+            | Why::LogErrors(_)
             | Why::InUse
             | Why::Loss => true,
         });

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::model::{Connect, Port, Service, Unit};
 
@@ -22,6 +22,8 @@ pub struct Watched {
     pub accept_after: Duration,
     /// `stall.answer_after`.
     pub answer_after: Duration,
+    /// `stall.status_5xx`.
+    pub status_5xx: bool,
 }
 
 impl Watched {
@@ -31,6 +33,14 @@ impl Watched {
             Connect::Own | Connect::Dns => (*port != 0).then_some(Port(*port)),
             Connect::Address(address) => Some(Port(address.port())),
             Connect::Unix(_) => None,
+        })
+    }
+
+    /// The Unix sockets that its heartbeats connect to.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.connects.iter().filter_map(|(connect, _)| match connect {
+            Connect::Unix(path) => Some(path),
+            Connect::Own | Connect::Dns | Connect::Address(_) => None,
         })
     }
 }

@@ -70,6 +70,8 @@ pub struct Said {
     pub force: Option<Ends>,
     /// PIDFile; `Some(None)` where the unit names none.
     pub pid_file: Option<Option<PathBuf>>,
+    /// FileDescriptorStoreMax: descriptors that are kept over a restart.
+    pub keeps: Option<u32>,
     /// ExecStart: the program of the first one.
     pub program: Option<Option<PathBuf>>,
 }
@@ -121,6 +123,7 @@ impl Said {
             "RestartPreventExitStatus" => self.prevent = ends(value),
             "RestartForceExitStatus" => self.force = ends(value),
             "PIDFile" => self.pid_file = text(value).map(|path| (!path.is_empty()).then(|| path.into())),
+            "FileDescriptorStoreMax" => self.keeps = u32_of(value),
             "ExecStart" => self.program = first_program(value),
             _ => {}
         }

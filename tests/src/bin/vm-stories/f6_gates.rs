@@ -58,6 +58,7 @@ pub(crate) fn f6_with_no_tasks_left_nothing_is_started_until_there_are_some(stag
     let watchdog = stage.guard(&victim("victim", 7000), &["victim"])?;
     let hog = "/bin/sh -c 'for i in $(seq 60); do sleep infinity & done; wait'";
     stage.service("hog.service", hog, "Slice=full.slice\n")?;
+    stage.holds("full.slice", 61)?; // a shell that is refused a process ends, and takes the others with it
     stage.exec(&["systemctl", "set-property", "--runtime", "full.slice", "TasksMax=50"])?;
     stage.is_full("full.slice")?;
     stage.kill_main(Signal::KILL, "victim.service")?;

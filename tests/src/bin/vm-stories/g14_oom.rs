@@ -23,6 +23,23 @@ pub(crate) fn g14_an_oom_kill_is_a_class_of_its_own(stage: &Stage) -> Result<()>
     let acts = events.iter().find(|e| e.is("decision", "victim") && e.data("decision")["act"].is_object());
     let act = &acts.context("no decision to act")?.data("decision")["act"];
     ensure!(act["action"]["start"].is_object(), "a unit that has ended is started: {act}");
+    let is_kill = |e: &&lab::Event| e.data("saw")["oom_kill"].is_object();
+    let sign = events.iter().find(is_kill).context("no sign of the kill")?;
+    if sign.data("source") == "ebpf" {
+        ensure!(sign.data("saw")["oom_kill"]["pid"] == old, "another was killed: {}", sign.0);
+        let end = events.iter().find(|e| e.data("why")["main_exit"].is_object()).context("no end")?;
+        let (told, ended) = (sign.data("mono_us").as_u64(), end.data("mono_us").as_u64());
+        ensure!(told < ended, "the kill comes before the end: {told:?} {ended:?}");
+        let rule = act["rule"].as_str().context("no rule")?;
+        ensure!(rule.contains("killed by the kernel for want of memory"), "the cause is not told: {rule}");
+    } else {
+        let seen = watchdog.log().contains("cannot load the probes");
+        ensure!(
+            seen && sign.data("source") == "procfs",
+            "by the counter where there are no probes: {}",
+            sign.0
+        );
+    }
     let rule = act["rule"].as_str().context("no rule")?;
     ensure!(rule.contains("oom-kill") && !rule.contains("heartbeat"), "something else is blamed: {rule}");
     Ok(())

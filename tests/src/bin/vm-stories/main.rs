@@ -1,8 +1,9 @@
 //! The stories that need what a lab lacks: limits of memory, processes and CPU, and the OOM killer. They are played on the
-//! machine itself, one after the other, so this program refuses any but the guest of `cargo xtask vm`.
+//! machine itself, one after the other, so this program refuses any but the guest of `cargo xtask vm`. Beside them stand some that
+//! every kernel must carry, whatever its probes can do.
 //!
-//! Prints what Rust's own test runner prints: a line for each story, and one to close. Arguments: `--list`, or a text that the
-//! names of the stories hold.
+//! Prints what Rust's own test runner prints: a line for each story, and one to close. Arguments: `--list`, or texts of
+//! which the names of the stories hold one.
 #![allow(clippy::print_stdout, reason = "it reports there")]
 
 mod b15_memory;
@@ -10,6 +11,7 @@ mod b15_no_pids;
 mod f6_gates;
 mod f7_throttled;
 mod g14_oom;
+mod smoke;
 mod stage;
 
 use std::{
@@ -39,6 +41,11 @@ const STORIES: &[(&str, Story)] = stories![
     f6_gates::f6_with_no_tasks_left_nothing_is_started_until_there_are_some,
     f7_throttled::f7_a_service_that_is_throttled_is_not_restarted_and_one_that_hangs_so_is,
     g14_oom::g14_an_oom_kill_is_a_class_of_its_own,
+    smoke::a1_a_death_is_followed_by_one_restart,
+    smoke::a2_a_stopped_process_under_traffic_is_found,
+    smoke::a2_requests_that_are_never_answered_are_found,
+    smoke::c3_a_daemon_that_lives_without_its_port_is_restarted,
+    smoke::d4_an_operators_stop_is_left_alone,
 ];
 
 /// A word of the kernel's command line that no other machine has.
@@ -66,9 +73,10 @@ fn run() -> Result<bool> {
         command_line.split_whitespace().any(|word| word == GUEST),
         "cannot play here: it would change this machine. `cargo xtask vm` boots one for it"
     );
-    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
-    let wanted: Vec<&(&str, Story)> =
-        STORIES.iter().filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter))).collect();
+    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted =
+        |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()));
+    let wanted: Vec<&(&str, Story)> = STORIES.iter().filter(|(name, _)| is_wanted(name)).collect();
     println!("\nrunning {} tests", wanted.len());
     let mut failed = 0;
     for (name, story) in &wanted {

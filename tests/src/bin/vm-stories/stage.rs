@@ -63,17 +63,26 @@ impl Stage {
 
     /// Waits until no process may be born in a cgroup, such as `full.slice`.
     pub(crate) fn is_full(&self, cgroup: &str) -> Result<()> {
-        let directory = self.cgroup(cgroup);
-        let figure = |name: &str| -> Result<u64> {
-            let text =
-                fs::read_to_string(directory.join(name)).with_context(|| format!("no {name} of {cgroup}"))?;
-            text.trim().parse().with_context(|| format!("{name} of {cgroup} is {text:?}"))
-        };
         self.until(SOON, || {
-            let (current, max) = (figure("pids.current")?, figure("pids.max")?);
+            let (current, max) = (self.figure(cgroup, "pids.current")?, self.figure(cgroup, "pids.max")?);
             ensure!(current >= max, "{current} of {max} processes of {cgroup} are used");
             Ok(())
         })
+    }
+
+    /// Waits until a cgroup holds so many processes.
+    pub(crate) fn holds(&self, cgroup: &str, processes: u64) -> Result<()> {
+        self.until(SOON, || {
+            let current = self.figure(cgroup, "pids.current")?;
+            ensure!(current >= processes, "{cgroup} holds {current} processes, not {processes}");
+            Ok(())
+        })
+    }
+
+    fn figure(&self, cgroup: &str, name: &str) -> Result<u64> {
+        let file = self.cgroup(cgroup).join(name);
+        let text = fs::read_to_string(&file).with_context(|| format!("no {name} of {cgroup}"))?;
+        text.trim().parse().with_context(|| format!("{name} of {cgroup} is {text:?}"))
     }
 
     pub(crate) fn evidence(&self) -> Result<()> {

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use crate::{
-    config::{BadLine, Loaded, SAMPLE, tests::load_all},
-    heartbeat::{Body, Target},
+    config::{Loaded, SAMPLE, tests::load_all},
+    heartbeat::{self, Body, Target},
     model::{Connect, OnFailure, RestartOn, Service, Unit},
     policy::{Dependency, Gates, Guard, Host, Ladder, Over, Pulse, Settings, StalePidFile, Threshold},
+    sources::logs::{BadLine, Log},
     stream::Sink,
     suspicion::Watched,
 };
@@ -70,6 +71,7 @@ fn the_sample_loads_and_means_what_its_comments_say() {
         asked: true,
         accept_after: Duration::from_millis(250),
         answer_after: seconds(1),
+        status_5xx: true,
     };
     assert_eq!(settings.suspicion.services, [(php.clone(), watched)].into());
 
@@ -83,12 +85,15 @@ fn the_sample_loads_and_means_what_its_comments_say() {
     assert_eq!((heartbeat.method.as_str(), heartbeat.headers.len()), ("GET", 0));
     assert!(heartbeat.basic_auth.is_none() && heartbeat.tls.verify && heartbeat.tls.ca.is_none());
 
-    let later = &loaded.later[&php];
-    assert!(later.status_5xx);
-    let log = later.log.as_ref().expect("a log");
-    assert_eq!(log.path.to_str(), Some("/var/log/nginx/access.log"));
-    assert!(matches!(log.bad, BadLine::Status(500, 599)));
-    assert_eq!((log.share, log.minimum, log.within), (0.5, 20, seconds(10)));
+    let log = Log {
+        path: "/var/log/nginx/access.log".into(),
+        bad: BadLine::Status(500, 599),
+        share: 0.5,
+        minimum: 20,
+        within: seconds(10),
+        own: vec![heartbeat::Settings::AGENT.into()],
+    };
+    assert_eq!(settings.logs, [(php, vec![log])].into());
 }
 
 #[test]
@@ -134,9 +139,7 @@ fn unit_and_url_alone_are_the_sample_without_what_it_names() {
 fn the_sample_says_which_keys_are_only_checked() {
     let text = loaded(SAMPLE).checked_only.join("\n") + "\n";
     expect_test::expect![[r#"
-        watchdog.control_socket: nothing listens there
         service.php.group: services of one group have nothing in common yet
-        service.php.log: this log is not read
-        service.php.stall.status_5xx: a 5xx status line that leaves the unit is not seen; its heartbeat still is
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }

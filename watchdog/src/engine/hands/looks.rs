@@ -82,6 +82,13 @@ impl Hands {
                     results.send(Event::Fact(fact(look, known))).await.ok();
                 });
             }
+            Question::MainProcess => {
+                let pid = self.states.get(&look.unit).and_then(|unit| unit.main_pid);
+                tokio::spawn(async move {
+                    let known = main_process(pid).await;
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
             Question::LastWords => {
                 tokio::spawn(async move {
                     let known = match look::last_words(&look.unit).await {
@@ -107,6 +114,14 @@ impl Hands {
 
 fn fact(look: Look, known: Known) -> Fact {
     Fact { order: look.id, service: look.service, at: clock::now(), known }
+}
+
+async fn main_process(pid: Option<u32>) -> Known {
+    let found = tokio::task::spawn_blocking(move || pid.is_some_and(look::unreaped)).await;
+    found.map_or_else(
+        |fault| Known::Nothing { why: fault.to_string() },
+        |unreaped| Known::MainProcess { unreaped },
+    )
 }
 
 /// Finding a holder asks the kernel and walks /proc and the cgroups: not on the engine's own thread.

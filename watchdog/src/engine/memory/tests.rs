@@ -110,7 +110,7 @@ fn killed() -> Vec<Input> {
     let exit = Exit {
         cgroup: CgroupId(1),
         pid: 10,
-        cause: Cause::Signal { signal: 9, core: false },
+        cause: Some(Cause::Signal { signal: 9, core: false }),
         comm: "web".into(),
         more: 0,
     };

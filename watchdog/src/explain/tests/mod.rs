@@ -1,5 +1,7 @@
+mod doctor;
 mod lint;
 mod replay;
+mod status;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -113,7 +115,14 @@ fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings 
         let unit = guard.unit.clone();
         watched.insert(
             Service::new(name),
-            Watched { unit, connects: Vec::new(), asked: !asked.is_empty(), accept_after, answer_after },
+            Watched {
+                unit,
+                connects: Vec::new(),
+                asked: !asked.is_empty(),
+                accept_after,
+                answer_after,
+                status_5xx: true,
+            },
         );
         policy.services.insert(Service::new(name), guard);
         heartbeats.insert(Service::new(name), asked);
@@ -124,6 +133,7 @@ fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings 
         heartbeats,
         stream: stream::Settings { sinks: vec![Sink::Stdout, Sink::File("/var/log/watchdog.jsonl".into())] },
         state_directory: "/var/lib/watchdog".into(),
+        logs: BTreeMap::new(),
         control_socket: "/run/watchdog/control.sock".into(),
     }
 }
@@ -149,7 +159,7 @@ fn a_configuration_is_explained_without_systemd() {
         files: &["/etc/watchdog/watchdog.toml".into(), "/etc/watchdog/conf.d/php.toml".into()],
         ignored: &["/etc/watchdog/conf.d/README".into()],
         warnings: &["/etc/watchdog/watchdog.toml:3:1: something; do this".into()],
-        checked_only: &["service.php.log: this log is not read".into()],
+        checked_only: &["service.php.group: services of one group have nothing in common yet".into()],
         ..given(&settings, &units)
     };
     expect![[r#"
@@ -160,7 +170,7 @@ fn a_configuration_is_explained_without_systemd() {
         host     at most 20 restarts in 10m for all services together; of living units at most 1 at a time (the start of a dead unit never waits for that)
         host     events go to standard output, /var/log/watchdog.jsonl
         warning  /etc/watchdog/watchdog.toml:3:1: something; do this
-        not yet  service.php.log: this log is not read
+        not yet  service.php.group: services of one group have nothing in common yet
 
         php (php8.2-fpm.service)
           heartbeat    GET http://heartbeat.example.com/
@@ -173,6 +183,7 @@ fn a_configuration_is_explained_without_systemd() {
           worker dies  asked at once; while it answers, nothing is done
           hang         asked when a connection waits 250ms for its accept, or 1s for an answer; restarted 3s200ms after the first ask that is not answered
           wrong answer restarted after 2 in a row; an answer such as 403, where `status` allows it, is an alert
+          5xx answers  asked at once when an answer of 500 and above leaves it, or its front end, in plain HTTP/1; while it answers well, nothing is done
           slow stop    after three times the unit's TimeoutStopSec= (5m where that is infinity) what is left of the old processes is killed, and the start follows; other services are looked after meanwhile
           slow start   after the unit's TimeoutStartSec= (5m where that is infinity) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when it answers well; until it first does, at most 10s, failures do not count; healthy for 10m, pauses start afresh
@@ -257,6 +268,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           worker dies  asked at once; while it answers, nothing is done
           hang         asked when a connection waits 250ms for its accept, or 1s for an answer; restarted 3s200ms after the first ask that is not answered
           wrong answer restarted after 2 in a row; an answer such as 403, where `status` allows it, is an alert
+          5xx answers  asked at once when an answer of 500 and above leaves it, or its front end, in plain HTTP/1; while it answers well, nothing is done
           slow stop    after 10m what is left of the old processes is killed, and the start follows; other services are looked after meanwhile
           slow start   after 2m an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when it answers well; until it first does, at most 10s, failures do not count; healthy for 10m, pauses start afresh
@@ -275,6 +287,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           worker dies  nothing is done while the main process lives
           hang         not noticed: it has no heartbeat
           wrong answer not noticed: it has no heartbeat
+          5xx answers  not looked for: it has no heartbeat
           slow stop    after 4m30s (three times the unit's TimeoutStopSec=) what is left of the old processes is killed, and the start follows; other services are looked after meanwhile
           slow start   after 1m30s (the unit's TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
@@ -289,6 +302,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           worker dies  nothing is done while the main process lives
           hang         not noticed: it has no heartbeat
           wrong answer not noticed: it has no heartbeat
+          5xx answers  not looked for: it has no heartbeat
           slow stop    after 5m (the unit sets no TimeoutStopSec=) what is left of the old processes is killed, and the start follows; other services are looked after meanwhile
           slow start   after 5m (the unit sets no TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
@@ -308,6 +322,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           worker dies  nothing is done while the main process lives
           hang         not noticed: it has no heartbeat
           wrong answer not noticed: it has no heartbeat
+          5xx answers  not looked for: it has no heartbeat
           slow stop    after 4m30s (three times the unit's TimeoutStopSec=) what is left of the old processes is killed, and the start follows; other services are looked after meanwhile
           slow start   after 1m30s (the unit's TimeoutStartSec=) an alert, and the next try after its pause
           restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh

@@ -133,6 +133,7 @@ impl Recorder {
             body_bytes,
             warnings,
             evidence: None,
+            ailments: None,
         };
         self.write(Record::from(&answer).taken(now));
         let effects = self.core.answer(now, Box::new(answer));

@@ -141,7 +141,12 @@ impl Keeper {
                     checking.found.others = hold;
                 }
             }
-            Known::Unit(_) | Known::LastWords(_) | Known::Fronts(_) | Known::Nothing { .. } => {}
+            Known::Unit(_)
+            | Known::LastWords(_)
+            | Known::MainProcess { .. }
+            | Known::Asked { .. }
+            | Known::Fronts(_)
+            | Known::Nothing { .. } => {}
         }
         self.all_checked(desk);
     }
@@ -247,7 +252,11 @@ impl Keeper {
 fn patience(plan: Plan, question: Question) -> Duration {
     match question {
         Question::Pressure if plan == Plan::Restart => PRESSED,
-        Question::Unit | Question::Holders | Question::Pressure | Question::Others => QUICK,
+        Question::Unit
+        | Question::Holders
+        | Question::Pressure
+        | Question::Others
+        | Question::MainProcess => QUICK,
         Question::Ourselves => OURSELVES,
         Question::Preflight => PROGRAM,
         Question::PidFile | Question::LastWords => SEARCH,

@@ -176,6 +176,10 @@ impl Keeper {
         self.step(desk.now, "asked again before anything is done");
         self.stage = Stage::Up;
         self.quiet_beats();
+        if self.may_be_corpse() {
+            self.ending(desk.now); // nobody else says whether it still is
+            return;
+        }
         self.begin(desk.now, Kind::Confirm);
         desk.ask.extend(self.leans_on());
         self.calm(desk, NO_HEARTBEAT.to_owned());

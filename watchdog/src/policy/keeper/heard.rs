@@ -1,19 +1,30 @@
 //! What is heard of a service besides its unit's states and jobs: suspicions, facts, ends of processes, and silence.
 
+use std::time::Duration;
+
 use super::{
     Checking, Desk, Exit, Fact, Holding, JobKind, Keeper, Known, Mono, Plan, Question, SignalSent, Stage,
-    Suspicion, UNSEEN, Why, words,
+    Storm, Suspicion, UNSEEN, Why, words,
 };
+
+/// A storm of deaths that goes on is told again after this.
+const STORM_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 impl Keeper {
     pub(in crate::policy) fn suspicion(&mut self, desk: &mut Desk<'_>, suspicion: Suspicion) {
         match suspicion.why {
             Why::InUse => self.in_use(desk.now),
             Why::MainExit { exit, sent } => self.main_exit(desk, suspicion.at, exit, sent),
+            Why::WorkerStorm(storm) => self.workers_die(desk, suspicion.at, &storm),
             Why::WorkerExit { .. }
             | Why::AcceptStall(_)
             | Why::AnswerStall(_)
+            | Why::UnixStall(_)
             | Why::ListenerLost(_)
+            | Why::OomKill(_)
+            | Why::Stopped(_)
+            | Why::ServerErrors(_)
+            | Why::LogErrors(_)
             | Why::Loss => {
                 self.remember_worker(&suspicion.why);
                 self.listener_lost |= matches!(suspicion.why, Why::ListenerLost(_));
@@ -41,6 +52,18 @@ impl Keeper {
                     | Stage::Proving { .. } => self.step(suspicion.at, words::suspicion(&suspicion.why)),
                 }
             }
+        }
+    }
+
+    /// Its workers die one after the other, and it goes on: somebody hears of it, and nothing is done to it.
+    fn workers_die(&mut self, desk: &mut Desk<'_>, at: Mono, storm: &Storm) {
+        let told = words::storm(storm);
+        self.step(at, told.clone());
+        let lives = self.unit.as_ref().is_some_and(|unit| unit.active.is_up()) && self.foreign.is_empty();
+        let lately = self.storm_told.is_some_and(|told| desk.now.since(told) < STORM_AGAIN);
+        if lives && !lately && !self.is_acting() {
+            self.storm_told = Some(desk.now);
+            self.alert(desk, format!("{told}; it is not restarted for that: see its log"));
         }
     }
 
@@ -92,11 +115,18 @@ impl Keeper {
             | Known::PidFile(_) => {
                 self.checked(desk, fact.order, &fact.known);
             }
+            Known::MainProcess { unreaped } => self.main_process(desk, fact.order, unreaped),
+            Known::Asked { job, by } => {
+                if self.foreign.contains_key(&job) {
+                    self.asked_by = Some((job, by));
+                }
+            }
             Known::LastWords(lines) => self.last_words(desk, fact.order, &lines),
             Known::Fronts(fronts) => self.fronts = fronts,
             Known::Nothing { ref why } => {
                 self.step(desk.now, format!("cannot look it up: {why}"));
                 self.last_words(desk, fact.order, &[]);
+                self.main_process(desk, fact.order, false);
                 self.checked(desk, fact.order, &fact.known);
             }
         }

@@ -107,7 +107,9 @@ impl Keeper {
         self.stopped = true;
         self.exit = None;
         self.tries.sick(desk.now, &self.guard);
-        let why = "stopped on request (a stop that watchdog did not order)".to_owned();
+        let asked = self.asked_by.take().filter(|(job, _)| self.last_stop == Some(*job));
+        let by = words::asked_by(&asked.map(|(_, by)| by).unwrap_or_default());
+        let why = format!("stopped on request (a stop that watchdog did not order), {by}");
         self.stand_down(desk, why);
     }
 
@@ -123,7 +125,7 @@ impl Keeper {
         self.crash_loop = Loop::default();
         self.climb.afresh();
         let seen = self.exit.take();
-        let cause = seen.as_ref().map(|(exit, _)| exit.cause);
+        let cause = seen.as_ref().and_then(|(exit, _)| exit.cause);
         let sent = seen.and_then(|(_, sent)| sent);
         self.step(desk.now, format!("left alone: {why}"));
         let incident = self.incident.as_ref().map(|incident| incident.id);
@@ -181,6 +183,10 @@ impl Keeper {
         match &self.stage {
             Stage::Ending { run, .. } if run.is_none() || *run != self.incarnation => self.prove(desk),
             Stage::Ending { since, proving, .. } if desk.now.since(*since) >= REAP => {
+                let proving = *proving;
+                if self.seeks_corpse(desk) {
+                    return;
+                }
                 // systemd holds it for alive: then a heartbeat says what it is
                 let proving = proving.map(|since| (since, since + self.guard.grace));
                 self.exit = None;
@@ -243,7 +249,7 @@ impl Keeper {
         if self.exit.is_none() && unit.main_ended.is_none() && unit.main_pid.is_none() {
             self.exit = self.worker.take();
         }
-        let seen = self.exit.as_ref().map(|(exit, _)| exit.cause);
+        let seen = self.exit.as_ref().and_then(|(exit, _)| exit.cause);
         let class = cause::class(unit, seen);
         let exception = cause::exception(unit, class, seen);
         let systemd_acts = cause::systemd_acts(unit, class, exception);
@@ -252,7 +258,7 @@ impl Keeper {
         let refused = self.may_have_refused(desk.now, unit, class);
         let owed = self.owed || (refused && self.came_to_nothing);
         let oneshot = unit.oneshot;
-        let cause_unknown = self.exit.is_none() && unit.main_ended.is_none();
+        let cause_unknown = seen.is_none() && unit.main_ended.is_none();
         let (waits, since) = match &self.stage {
             Stage::Ending { since, .. } => (true, *since),
             Stage::New
@@ -325,7 +331,12 @@ impl Keeper {
                 self.prove(desk);
                 self.began = Some(super::Mono(0)); // before it was seen
             }
-            ActiveState::Activating | ActiveState::Deactivating | ActiveState::Maintenance => {
+            ActiveState::Activating => {
+                self.stopped = false; // a stop that was heard of before it was seen came before this start
+                self.ending(desk.now);
+                self.another_comes();
+            }
+            ActiveState::Deactivating | ActiveState::Maintenance => {
                 self.ending(desk.now);
                 self.another_comes();
             }
@@ -337,7 +348,7 @@ impl Keeper {
             ActiveState::Inactive | ActiveState::Failed => {
                 self.stage = Stage::Down;
                 let seen = self.exit.take();
-                let cause = seen.as_ref().map(|(exit, _)| exit.cause);
+                let cause = seen.as_ref().and_then(|(exit, _)| exit.cause);
                 let sent = seen.and_then(|(_, sent)| sent);
                 let unit = &self.guard.unit;
                 if load == LoadState::NotFound {

@@ -208,7 +208,12 @@ impl Keeper {
                 found(Question::Preflight, words::preflight(preflight))
             }
             Known::Nothing { why } => found(Question::Unit, format!("cannot look it up: {why}")),
-            Known::Unit(_) | Known::PidFile(_) | Known::LastWords(_) | Known::Fronts(_) => None,
+            Known::Unit(_)
+            | Known::PidFile(_)
+            | Known::LastWords(_)
+            | Known::MainProcess { .. }
+            | Known::Asked { .. }
+            | Known::Fronts(_) => None,
         };
         self.note(against);
     }

@@ -89,7 +89,7 @@ impl Keeper {
     /// systemd restarts it by itself; told once per incident and run.
     pub(super) fn told_of_auto_restart(&mut self, desk: &mut Desk<'_>) {
         let Some(unit) = &self.unit else { return };
-        let class = cause::class(unit, self.exit.as_ref().map(|(exit, _)| exit.cause));
+        let class = cause::class(unit, self.exit.as_ref().and_then(|(exit, _)| exit.cause));
         let told = words::ended(unit, class, self.exit.as_ref());
         self.run_ended(desk, &told);
         let Some(unit) = &self.unit else { return };

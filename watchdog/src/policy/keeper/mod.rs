@@ -5,6 +5,7 @@ mod asked;
 mod back;
 mod brief;
 mod checking;
+mod corpse;
 mod crossing;
 mod deadlines;
 mod decide;
@@ -18,6 +19,7 @@ mod others;
 mod pid_file;
 mod reload;
 mod runs;
+mod standing;
 mod telling;
 mod together;
 mod unfit;
@@ -46,9 +48,9 @@ use super::{
     tries::{HostTries, Tries},
 };
 use crate::model::{
-    Answer, Ask, CgroupId, Decision, Exit, Fact, FileState, Gate, Hold, Incarnation, IncidentEnd, IncidentId,
-    JobKind, Known, Look, Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent, Suspicion,
-    Tell, Unit, UnitState, Verdict, Warning, Why,
+    Answer, Ask, CgroupId, CommandRun, Decision, Exit, Fact, FileState, Gate, Hold, Incarnation, IncidentEnd,
+    IncidentId, JobKind, Known, Look, Mono, OnFailure, Order, OrderId, Pause, Question, Service, SignalSent,
+    Storm, Suspicion, Tell, Unit, UnitState, Verdict, Warning, Why,
 };
 
 /// A dead main process that systemd has not reaped: it is given this long before the heartbeat is asked.
@@ -125,6 +127,10 @@ pub(super) struct Keeper {
     pause: Option<Pause>,
     /// Jobs on the unit that are not ours, and what they do where that is known.
     foreign: BTreeMap<u32, Option<JobKind>>,
+    /// Who may have asked for one of them.
+    asked_by: Option<(u32, Vec<CommandRun>)>,
+    /// Whether its main process is dead without notice is being looked up, and until when the answer is waited for.
+    corpse: Option<(OrderId, Mono)>,
     /// A request that was not answered in time: its reply may come yet.
     abandoned: Option<OrderId>,
     /// What became of this request shows only in a read after it; nothing is decided before.
@@ -158,6 +164,8 @@ pub(super) struct Keeper {
     gated: Option<Gated>,
     /// What keeps it from being started again, while that holds its restart.
     unfit: Option<Unfit>,
+    /// When someone heard that its workers die one after the other.
+    storm_told: Option<Mono>,
     /// What was told within the last hour and is not told again before.
     seldom: BTreeMap<String, Mono>,
     /// Its last listener was lost: another may have its port by now.
@@ -253,6 +261,8 @@ impl Keeper {
             pid_file_told: None,
             pause: None,
             foreign: BTreeMap::new(),
+            asked_by: None,
+            corpse: None,
             abandoned: None,
             unheard: None,
             unanswered: None,
@@ -270,6 +280,7 @@ impl Keeper {
             port_held_by: None,
             gated: None,
             unfit: None,
+            storm_told: None,
             seldom: BTreeMap::new(),
             listener_lost: false,
             at_work: None,

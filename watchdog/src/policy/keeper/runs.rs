@@ -1,6 +1,6 @@
 //! Runs of the unit: their end, who started the next one, and that it has to prove itself.
 
-use super::{Desk, Keeper, Kind, Mono, NO_HEARTBEAT, REAP, Stage, UnitState, judge::asked_for};
+use super::{Desk, Keeper, Kind, Mono, NO_HEARTBEAT, REAP, Stage, UnitState, judge::asked_for, words};
 use crate::model::ActiveState;
 
 impl Keeper {
@@ -48,7 +48,9 @@ impl Keeper {
             (false, true) => "upon the request that went out before watchdog died",
             (false, false) => "by another hand",
         };
-        self.step(desk.now, format!("started again {by}"));
+        let asked =
+            self.asked_by.take().map(|(_, by)| format!(", {}", words::asked_by(&by))).unwrap_or_default();
+        self.step(desk.now, format!("started again {by}{asked}"));
         if active.is_up() {
             self.prove(desk);
         } else {

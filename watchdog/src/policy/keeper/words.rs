@@ -2,15 +2,15 @@
 
 use crate::{
     model::{
-        Action, ActiveState, Answer, Cause, Exit, Hold, Holder, JobResult, Lodger, Outcome, PidFile,
-        Preflight, Question, RestartOn, Result, Sender, SignalSent, UnitState, Why,
+        Action, ActiveState, Answer, Cause, CommandRun, Exit, Hold, Holder, JobResult, Lodger, Outcome,
+        PidFile, Preflight, Question, RestartOn, Result, Sender, SignalSent, Storm, UnitState, Why,
     },
     policy::cause::Class,
 };
 
 pub(super) fn main_exit(exit: &Exit, sent: Option<&SignalSent>) -> String {
     let Exit { pid, comm, .. } = exit;
-    format!("main process {pid} ({comm}) ended: {}{}", cause(exit.cause), by(exit.cause, sent))
+    format!("main process {pid} ({comm}) ended: {}", ended_by(exit, sent))
 }
 
 pub(super) fn suspicion(why: &Why) -> String {
@@ -18,8 +18,9 @@ pub(super) fn suspicion(why: &Why) -> String {
         Why::MainExit { exit, sent } => main_exit(exit, sent.as_ref()),
         Why::WorkerExit { exit, sent } => {
             let Exit { pid, comm, .. } = exit;
-            format!("process {pid} ({comm}) ended: {}{}", cause(exit.cause), by(exit.cause, sent.as_ref()))
+            format!("process {pid} ({comm}) ended: {}", ended_by(exit, sent.as_ref()))
         }
+        Why::WorkerStorm(storm) => self::storm(storm),
         Why::AcceptStall(stall) => format!(
             "port {}: the oldest of {} waiting connections has not been accepted for {:?}",
             stall.port, stall.waiting, stall.age
@@ -28,9 +29,42 @@ pub(super) fn suspicion(why: &Why) -> String {
             format!("port {}: a request has not been answered for {:?}", stall.port, stall.age)
         }
         Why::ListenerLost(port) => format!("nothing listens on port {port} any more"),
+        Why::UnixStall(stall) => format!(
+            "{}: {} connections have not been accepted for {:?} at least",
+            stall.path.display(),
+            stall.waiting,
+            stall.age
+        ),
+        Why::OomKill(killed) if killed.pid == 0 => {
+            "the kernel killed a process of it for want of memory".to_owned()
+        }
+        Why::OomKill(killed) => {
+            format!("the kernel kills process {} ({}) for want of memory", killed.pid, killed.comm)
+        }
+        Why::Stopped(sent) => {
+            format!("process {} stands still: signal {}{}", sent.pid, signal_name(sent.signal), from(sent))
+        }
+        Why::ServerErrors(errors) => {
+            format!(
+                "port {}: {} answers of 500 and above, the last {}",
+                errors.port, errors.errors, errors.status
+            )
+        }
+        Why::LogErrors(log) => {
+            format!("{}: {} of {} lines are errors", log.path.display(), log.errors, log.lines)
+        }
         Why::InUse => "clients are connecting".to_owned(),
         Why::Loss => "signs were lost".to_owned(),
     }
+}
+
+pub(super) fn storm(storm: &Storm) -> String {
+    let Storm { deaths, within, last } = storm;
+    let how = ended_by(last, None);
+    format!(
+        "{deaths} of its processes died within {within:.1?} under a living main process, the last: process {} ({}), {how}",
+        last.pid, last.comm
+    )
 }
 
 pub(super) fn cause(cause: Cause) -> String {
@@ -43,27 +77,65 @@ pub(super) fn cause(cause: Cause) -> String {
     }
 }
 
-fn by(cause: Cause, sent: Option<&SignalSent>) -> String {
-    let Some(sent) = sent else { return String::new() };
-    let what = match cause {
-        Cause::Signal { .. } => ", sent".to_owned(),
-        Cause::Code(_) => format!(", after signal {} ({})", sent.signal, signal_name(sent.signal)),
+/// How a process ended, and after which signal of whom.
+fn ended_by(exit: &Exit, sent: Option<&SignalSent>) -> String {
+    let how = exit.cause.map_or("it is not known how".to_owned(), cause);
+    let Some(sent) = sent else { return how };
+    let what = match exit.cause {
+        Some(Cause::Signal { .. }) if sent.sender == Sender::OomKiller => ": killed".to_owned(),
+        Some(Cause::Signal { .. }) => ", sent".to_owned(),
+        Some(Cause::Code(_)) | None => {
+            format!(", after signal {} ({})", sent.signal, signal_name(sent.signal))
+        }
     };
+    format!("{how}{what}{}", from(sent))
+}
+
+fn from(sent: &SignalSent) -> String {
     match &sent.sender {
-        Sender::Kernel => format!("{what} by the kernel"),
-        Sender::Process { pid, uid, comm, .. } => format!("{what} by process {pid} ({comm}) of user {uid}"),
+        Sender::Kernel => " by the kernel".to_owned(),
+        Sender::OomKiller => " by the kernel for want of memory".to_owned(),
+        Sender::Process { pid, uid, comm, unit, .. } => {
+            format!(" by process {pid} ({comm}) of user {uid}{}", inside(unit))
+        }
     }
+}
+
+/// Who may have asked systemd for something, by what was run just before.
+pub(super) fn asked_by(by: &[CommandRun]) -> String {
+    let one = |run: &CommandRun| {
+        let CommandRun { pid, comm, uid, unit, .. } = run;
+        format!("process {pid} ({comm}) of user {uid}{}", inside(unit))
+    };
+    match by {
+        [] => "not known who asked".to_owned(),
+        [run] => format!("asked for by {}", one(run)),
+        several => {
+            let each: Vec<String> = several.iter().rev().map(one).collect();
+            format!("asked for by one of: {}", each.join(", "))
+        }
+    }
+}
+
+fn inside(unit: &str) -> String {
+    if unit.is_empty() { String::new() } else { format!(" in {unit}") }
 }
 
 pub(super) fn answer(answer: &Answer) -> String {
     let evidence = answer.evidence.as_ref().map(|evidence| format!("; {evidence}")).unwrap_or_default();
-    format!("{}: {} (phase: {}, after {:?}){evidence}", answer.asked, answer.end, answer.phase, answer.took)
+    let ailments = answer.ailments.as_ref().map(|ailments| format!("; {ailments}")).unwrap_or_default();
+    format!(
+        "{}: {} (phase: {}, after {:?}){evidence}{ailments}",
+        answer.asked, answer.end, answer.phase, answer.took
+    )
 }
 
 pub(super) fn ended(unit: &UnitState, class: Class, exit: Option<&(Exit, Option<SignalSent>)>) -> String {
     let how = match (exit, unit.main_ended) {
-        (Some((exit, sent)), _) => format!("{}{}", cause(exit.cause), by(exit.cause, sent.as_ref())),
-        (None, Some(ended)) => cause(ended),
+        (Some((exit @ Exit { cause: Some(_), .. }, sent)), _) | (Some((exit, sent)), None) => {
+            ended_by(exit, sent.as_ref())
+        }
+        (Some((Exit { cause: None, .. }, _)) | None, Some(ended)) => cause(ended),
         (None, None) => format!("result {}", unit.result),
     };
     let class = match class {
@@ -144,6 +216,7 @@ pub(super) fn question(question: Question) -> &'static str {
         Question::Pressure => "what the host is short of",
         Question::Others => "who else is at work",
         Question::LastWords => "its last words",
+        Question::MainProcess => "what its main process is",
         Question::PidFile => "what its PID file says",
     }
 }
@@ -271,6 +344,8 @@ fn signal_name(signal: u8) -> String {
         (11, "SIGSEGV"),
         (13, "SIGPIPE"),
         (15, "SIGTERM"),
+        (19, "SIGSTOP"),
+        (20, "SIGTSTP"),
         (24, "SIGXCPU"),
         (25, "SIGXFSZ"),
         (31, "SIGSYS"),

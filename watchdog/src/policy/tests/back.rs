@@ -235,7 +235,7 @@ fn c13_a_service_that_was_stopped_stays_down_also_by_a_stop_that_nobody_heard() 
             > 1001 unit deactivating job=4
             > 1002 unit inactive
             > 1003 job 4 done inactive
-              1.003s web: left alone: stopped on request (a stop that watchdog did not order)
+              1.003s web: left alone: stopped on request (a stop that watchdog did not order), not known who asked
             > 2000 dies
             > 3000 back
             > 3001 unit inactive
@@ -252,7 +252,7 @@ fn c13_a_service_that_was_stopped_stays_down_also_by_a_stop_that_nobody_heard() 
               3s look web: Unit
             > 3001 read failed result=exit-code stopped_first
               3.001s web: ALERT web.service was stopped while systemd's words were missed: taken for an operator's stop, it stays down
-              3.001s web: left alone: stopped on request (a stop that watchdog did not order)
+              3.001s web: left alone: stopped on request (a stop that watchdog did not order), not known who asked
         "#]],
     );
 }

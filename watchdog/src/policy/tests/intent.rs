@@ -3,6 +3,31 @@ use expect_test::{Expect, expect};
 use super::{check, log_of};
 
 #[test]
+fn f4_a_start_after_a_stop_that_was_heard_of_before_the_unit_was_seen_is_no_stop() {
+    check(
+        "0 job 7 new
+         1 job 7 done failed
+         2 job 9 new start
+         3 unit activating job=9
+         4 unit failed result=exit-code
+         4 job 9 failed failed
+         5 nobody holds",
+        expect![[r#"
+            > 0 job 7 new
+            > 1 job 7 done failed
+            > 2 job 9 new start
+            > 3 unit activating job=9
+            > 4 unit failed result=exit-code
+            > 4 job 9 failed failed
+              4ms look web: Holders
+            > 5 nobody holds
+              5ms web: decided Start { reset: false }: the unit ended: result exit-code (an unclean exit code)
+              5ms act web: Start { reset: false }
+        "#]],
+    );
+}
+
+#[test]
 fn f10_while_a_package_manager_is_at_work_nothing_is_started_and_soon_after_it_is() {
     check(
         "0 unit active

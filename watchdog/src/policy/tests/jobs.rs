@@ -26,7 +26,7 @@ fn an_operators_stop_is_respected() {
             > 1002 exit code 0
             > 1003 unit inactive
             > 1003 job 5 done inactive
-              1.003s web: left alone: stopped on request (a stop that watchdog did not order)
+              1.003s web: left alone: stopped on request (a stop that watchdog did not order), not known who asked
             > 9000 sleep
             > 9001 unit activating run=2 job=6
             > 9002 unit active run=2
@@ -169,12 +169,12 @@ fn a_stop_of_a_failed_unit_means_leave_it_down() {
               1.101s web: held: Backoff
             > 2000 job 9 new
             > 2000 job 9 done failed
-              2s web: left alone: stopped on request (a stop that watchdog did not order)
+              2s web: left alone: stopped on request (a stop that watchdog did not order), not known who asked
               2s web: StoodDown after 900ms and 0 restarts
                   0 µs main process 10 (web) ended: signal 9 (SIGKILL)
                   1000 µs the unit ended: signal 9 (SIGKILL) (an unclean signal)
                   1000 µs held: the pause before the next restart
-                  900000 µs left alone: stopped on request (a stop that watchdog did not order)
+                  900000 µs left alone: stopped on request (a stop that watchdog did not order), not known who asked
             > 99000 sleep
         "#]],
     );
@@ -299,14 +299,14 @@ fn a_request_that_systemd_refuses_for_another_job_waits_for_that_job() {
               1.3s look web: Unit
             > 1300 unit inactive
             > 1300 job 8 done inactive
-              1.3s web: left alone: stopped on request (a stop that watchdog did not order)
+              1.3s web: left alone: stopped on request (a stop that watchdog did not order), not known who asked
               1.3s web: StoodDown after 300ms and 0 restarts
                   0 µs port 80: the oldest of 1 waiting connections has not been accepted for 250ms
                   0 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
                   200000 µs 127.0.0.1:80: status 503 (phase: headers, after 1ms)
                   200000 µs restart: heartbeat failed 2 times in a row: 127.0.0.1:80: status 503 (phase: headers, after 1ms)
                   200000 µs systemd refused: no (org.freedesktop.systemd1.TransactionIsDestructive)
-                  300000 µs left alone: stopped on request (a stop that watchdog did not order)
+                  300000 µs left alone: stopped on request (a stop that watchdog did not order), not known who asked
             > 9000 sleep
         "#]],
     );
@@ -327,4 +327,58 @@ fn a_restart_of_another_hand_that_is_merged_into_our_start_has_a_deadline_for_it
          7001 sleep",
     );
     assert!(log.ends_with("7s act web: Kill\n  7s look web: Unit\n> 7001 sleep\n"), "{log}");
+}
+
+#[test]
+fn f3_a_stop_names_what_was_run_just_before_it_and_says_where_that_is_not_known() {
+    check(
+        "0 unit active
+         0 alive
+         1000 job 7 new
+         1000 asked 7 dpkg systemctl
+         1001 unit deactivating job=7
+         1002 exit signal 15
+         1003 unit inactive job=7
+         1003 job 7 done inactive
+         2000 asked 7 systemctl
+         3000 job 8 new start
+         3001 unit active run=2
+         3002 job 8 done active
+         3003 alive
+         4000 job 9 new
+         4000 asked 9 systemctl
+         4001 job 9 done inactive
+         5000 unit active run=3
+         5001 alive
+         6000 job 10 new
+         6001 job 10 done inactive",
+        expect![[r#"
+            > 0 unit active
+              0ns ask web
+            > 0 alive
+            > 1000 job 7 new
+            > 1000 asked 7 dpkg systemctl
+            > 1001 unit deactivating job=7
+            > 1002 exit signal 15
+            > 1003 unit inactive job=7
+            > 1003 job 7 done inactive
+              1.003s web: left alone: stopped on request (a stop that watchdog did not order), asked for by one of: process 812 (systemctl) of user 1000 in session-3.scope, process 812 (dpkg) of user 1000 in session-3.scope
+            > 2000 asked 7 systemctl
+            > 3000 job 8 new start
+            > 3001 unit active run=2
+              3.001s ask web
+            > 3002 job 8 done active
+            > 3003 alive
+            > 4000 job 9 new
+            > 4000 asked 9 systemctl
+            > 4001 job 9 done inactive
+              4.001s web: left alone: stopped on request (a stop that watchdog did not order), asked for by process 812 (systemctl) of user 1000 in session-3.scope
+            > 5000 unit active run=3
+              5s ask web
+            > 5001 alive
+            > 6000 job 10 new
+            > 6001 job 10 done inactive
+              6.001s web: left alone: stopped on request (a stop that watchdog did not order), not known who asked
+        "#]],
+    );
 }

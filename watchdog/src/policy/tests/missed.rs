@@ -48,10 +48,10 @@ fn a_stop_that_was_missed_whole_is_known_by_what_it_left_behind() {
             > 1001 gap
             > 1002 unit failed result=exit-code stopped_first
               1.002s web: ALERT web.service was stopped while systemd's words were missed: taken for an operator's stop, it stays down
-              1.002s web: left alone: stopped on request (a stop that watchdog did not order)
+              1.002s web: left alone: stopped on request (a stop that watchdog did not order), not known who asked
               1.002s web: StoodDown after 1ms and 0 restarts
                   0 µs main process 10 (web) ended: exit code 143
-                  1000 µs left alone: stopped on request (a stop that watchdog did not order)
+                  1000 µs left alone: stopped on request (a stop that watchdog did not order), not known who asked
             > 9000 sleep
         "#]],
     );

@@ -1,12 +1,14 @@
 //! Scripts of timed inputs against expected logs. A script line is `TIME WORDS`; TIME is in milliseconds. Between two lines the
 //! policy is woken whenever it wants to be.
 
+mod answers;
 mod back;
 mod budgets;
 mod common;
 mod crossing;
 mod depends;
 mod ends;
+mod found_down;
 mod gates;
 mod heartbeats;
 mod holds;
@@ -22,6 +24,7 @@ mod random;
 mod reload;
 mod reminders;
 mod table;
+mod unreaped;
 mod waits;
 mod words;
 
@@ -201,10 +204,17 @@ impl World {
             }
             ["worker", "signal", signal] => {
                 let cause = Cause::Signal { signal: signal.parse().unwrap(), core: false };
-                let exit = Exit { cgroup: CgroupId(1), pid: 11, cause, comm: "web".into(), more: 0 };
+                let exit =
+                    Exit { cgroup: CgroupId(1), pid: 11, cause: Some(cause), comm: "web".into(), more: 0 };
                 let why = Why::WorkerExit { exit, sent: None };
                 let at = self.now;
                 self.put(Input::Suspicion(Suspicion { service: name, at, why }));
+            }
+            ["storm"] => {
+                let cause = Some(Cause::Signal { signal: 11, core: true });
+                let last = Exit { cgroup: CgroupId(1), pid: 11, cause, comm: "web".into(), more: 0 };
+                let why = Why::WorkerStorm(Storm { deaths: 5, within: Duration::from_secs(2), last });
+                self.put(Input::Suspicion(Suspicion { service: name, at: self.now, why }));
             }
             ["gap"] => self.put(Input::Gap),
             ["in_use"] => {
@@ -267,6 +277,19 @@ impl World {
                     unit: "apache2.service".into(),
                 }]),
             ),
+            ["unreaped"] => self.fact(&name, Known::MainProcess { unreaped: true }),
+            ["no", "zombie"] => self.fact(&name, Known::MainProcess { unreaped: false }),
+            ["asked", job, by @ ..] => {
+                let by = by.iter().map(|name| CommandRun {
+                    pid: 812,
+                    comm: (*name).into(),
+                    uid: 1000,
+                    cgroup: CgroupId(9),
+                    unit: "session-3.scope".into(),
+                });
+                let known = Known::Asked { job: job.parse().unwrap(), by: by.collect() };
+                self.put(Input::Fact(Fact { order: OrderId(0), service: name, at: self.now, known }));
+            }
             ["last", words @ ..] => self.fact(&name, Known::LastWords(vec![words.join(" ")])),
             ["pid_file", "none"] => self.fact(&name, Known::PidFile(None)),
             ["pid_file", words @ ..] => {
@@ -312,77 +335,5 @@ impl World {
             ["sleep", ms] => self.sleep_until(self.now + Duration::from_millis(ms.parse().unwrap())),
             other => panic!("not a word of the script: {other:?}"),
         }
-    }
-
-    fn exit(&mut self, service: Service, cause: Cause) {
-        let exit = Exit { cgroup: CgroupId(1), pid: 10, cause, comm: "web".into(), more: 0 };
-        let suspicion = Suspicion { service, at: self.now, why: Why::MainExit { exit, sent: None } };
-        self.put(Input::Suspicion(suspicion));
-    }
-
-    fn answer(&mut self, service: &Service, verdict: Verdict) {
-        let at = self.asks.iter().position(|ask| ask.service == *service).expect("nothing was asked");
-        let ask = self.asks.remove(at).unwrap();
-        let end = match verdict {
-            Verdict::Alive => End::Good { status: Some(200) },
-            Verdict::Dead => End::Status(503),
-            Verdict::Unknown => End::Own(OwnFault::Resources("EMFILE".into())),
-        };
-        self.put(Input::Answer(Box::new(Answer {
-            order: ask.id,
-            service: ask.service,
-            heartbeat: ask.heartbeat,
-            incident: ask.incident,
-            verdict,
-            end,
-            phase: Phase::Headers,
-            asked: "127.0.0.1:80".into(),
-            began: self.now,
-            took: Duration::from_millis(1),
-            body_bytes: 0,
-            warnings: vec![],
-            evidence: None,
-        })));
-    }
-
-    fn reply(&mut self, service: &Service, result: Result) {
-        let at = self.acts.iter().position(|act| act.service == *service).expect("nothing was ordered");
-        let act = self.acts.remove(at).unwrap();
-        let (service, incident) = (act.service, act.incident);
-        self.put(Input::Outcome(Outcome {
-            order: act.id,
-            service,
-            incident,
-            requested: self.now,
-            at: self.now,
-            result,
-        }));
-    }
-
-    fn job(&mut self, service: &str, id: &str, step: JobStep) {
-        let unit = format!("{service}.service").parse().unwrap();
-        self.put(Input::Job(Job { unit, id: id.parse().unwrap(), step }));
-    }
-
-    fn fact(&mut self, service: &Service, known: Known) {
-        let fits = |look: &&Look| {
-            look.service == *service
-                && match &known {
-                    Known::Unit(_) => look.question == Question::Unit,
-                    Known::Holders(_) => look.question == Question::Holders,
-                    Known::Ourselves { .. } => look.question == Question::Ourselves,
-                    Known::Preflight(_) => look.question == Question::Preflight,
-                    Known::Pressure(_) => look.question == Question::Pressure,
-                    Known::LastWords(_) => look.question == Question::LastWords,
-                    Known::PidFile(_) => look.question == Question::PidFile,
-                    Known::Others(_) => false, // known at once
-                    Known::Fronts(_) => false, // told without being asked
-                    Known::Nothing { .. } => true,
-                }
-        };
-        let look = self.looks.iter().find(fits).expect("nothing was looked for").clone();
-        self.looks.retain(|other| other.id != look.id);
-        let (order, service, at) = (look.id, look.service, self.now);
-        self.put(Input::Fact(Fact { order, service, at, known }));
     }
 }

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use watchdog_common::{Kind, Record, SENDER_KERNEL};
+use watchdog_common::{CODE_UNKNOWN, Kind, Record, SENDER_KERNEL};
 
-use crate::model::{Cause, CgroupId, Exit, Mono, Port, Saw, Sender, Sign, SignalSent, Source, Stall};
+use crate::{
+    model::{
+        CgroupId, CommandRun, Exit, Mono, OomKill, Port, Saw, Sender, ServerErrors, Sign, SignalSent, Source,
+        Stall,
+    },
+    sources::wait,
+};
 
 /// The sign in a record; `None` where the bytes are no record of ours.
 pub(super) fn sign(bytes: &[u8]) -> Option<Sign> {
@@ -13,7 +19,7 @@ pub(super) fn sign(bytes: &[u8]) -> Option<Sign> {
         Kind::Exit => Saw::Exit(Exit {
             cgroup: CgroupId(record.cgroup),
             pid: record.pid,
-            cause: cause(record.code),
+            cause: (record.code != CODE_UNKNOWN).then(|| wait::cause(record.code)),
             comm: text(&record.comm),
             more: record.count,
         }),
@@ -30,8 +36,44 @@ pub(super) fn sign(bytes: &[u8]) -> Option<Sign> {
         Kind::AnswerStall => Saw::AnswerStall(stall(&record)?),
         Kind::StallOver => Saw::StallOver(port(&record)?),
         Kind::InUse => Saw::InUse(port(&record)?),
+        Kind::Oom => Saw::OomKill(OomKill {
+            cgroup: CgroupId(record.cgroup),
+            pid: record.pid,
+            comm: text(&record.comm),
+        }),
+        Kind::ServerErrors => Saw::ServerErrors(ServerErrors {
+            cgroup: CgroupId(record.cgroup),
+            port: port(&record)?,
+            status: u16::try_from(record.code).ok()?,
+            errors: record.count,
+        }),
+        Kind::CommandRun => Saw::CommandRun(CommandRun {
+            pid: record.sender_pid,
+            comm: text(&record.comm),
+            uid: record.sender_uid,
+            cgroup: CgroupId(record.sender_cgroup),
+            unit: String::new(),
+        }),
     };
     Some(Sign { at: Mono(record.at).whole(), source: Source::Ebpf, saw })
+}
+
+/// What a kind is called where its signs are recorded.
+pub(super) fn name(kind: u32) -> &'static str {
+    match Kind::from_u32(kind) {
+        Some(Kind::Exit) => "exit",
+        Some(Kind::Signal) => "signal_sent",
+        Some(Kind::ListenerUp) => "listener_up",
+        Some(Kind::ListenerDown) => "listener_down",
+        Some(Kind::AcceptStall) => "accept_stall",
+        Some(Kind::AnswerStall) => "answer_stall",
+        Some(Kind::StallOver) => "stall_over",
+        Some(Kind::InUse) => "in_use",
+        Some(Kind::Oom) => "oom_kill",
+        Some(Kind::ServerErrors) => "server_errors",
+        Some(Kind::CommandRun) => "command_run",
+        None => "an unknown kind",
+    }
 }
 
 fn port(record: &Record) -> Option<Port> {
@@ -55,15 +97,7 @@ fn sender(record: &Record) -> Sender {
         uid: record.sender_uid,
         comm: text(&record.comm),
         cgroup: CgroupId(record.sender_cgroup),
-    }
-}
-
-/// As wait(2) has it.
-fn cause(status: u32) -> Cause {
-    let [low, code, ..] = status.to_le_bytes();
-    match low & 0x7f {
-        0 => Cause::Code(code),
-        signal => Cause::Signal { signal, core: low & 0x80 != 0 },
+        unit: String::new(),
     }
 }
 
@@ -181,6 +215,22 @@ mod tests {
     }
 
     #[test]
+    fn g14_a_kill_for_want_of_memory_names_its_victim() {
+        check(
+            &record(Kind::Oom as u32, [77, 0, 0], [812, 0, 0, 0, 0, 0, 0], b"php-fpm8.2"),
+            expect![[r#"1.500000 {"oom_kill":{"cgroup":77,"pid":812,"comm":"php-fpm8.2"}}"#]],
+        );
+    }
+
+    #[test]
+    fn f3_a_program_that_may_ask_systemd_is_told_with_its_user() {
+        check(
+            &record(Kind::CommandRun as u32, [0, 99, 0], [0, 0, 0, 0, 0, 4711, 1000], b"systemctl"),
+            expect![[r#"1.500000 {"command_run":{"pid":4711,"comm":"systemctl","uid":1000,"cgroup":99}}"#]],
+        );
+    }
+
+    #[test]
     fn an_unknown_kind_a_wrong_port_and_a_wrong_length_are_no_sign() {
         check(&record(99, [0; 3], [0; 7], b""), expect!["no sign"]);
         check(&record(Kind::InUse as u32, [0; 3], [0, 0, 70_000, 0, 0, 0, 0], b""), expect!["no sign"]);
@@ -194,7 +244,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_of_any_kind_never_panic(kind in 1u32..=8, mut bytes in proptest::collection::vec(any::<u8>(), RECORD_SIZE)) {
+        fn any_bytes_of_any_kind_never_panic(kind in 1u32..=11, mut bytes in proptest::collection::vec(any::<u8>(), RECORD_SIZE)) {
             bytes[32..36].copy_from_slice(&kind.to_ne_bytes());
             let _ = sign(&bytes);
         }

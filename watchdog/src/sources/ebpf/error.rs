@@ -26,7 +26,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// The kernel refuses.
-    #[error("cannot load the probes: run watchdog as root, or with the capabilities CAP_BPF and CAP_PERFMON")]
+    #[error(
+        "cannot load the probes: bpf() is not permitted; run watchdog as root, or with the capabilities CAP_BPF and \
+         CAP_PERFMON, and without a SystemCallFilter= that denies it"
+    )]
     NotPermitted {
         /// The refusal.
         source: Box<dyn StdError + Send + Sync>,
@@ -97,6 +100,23 @@ pub enum Error {
         /// Why.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// A cgroup's answers cannot be read.
+    #[error(
+        "cannot tie the probe of answers to {}: CAP_NET_ADMIN may be missing, or another program there allows no second one",
+        path.display()
+    )]
+    Egress {
+        /// The cgroup's directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There are no cgroups of the kind that programs can be tied to.
+    #[error("cannot read answers as they leave: there is no cgroup2 file system")]
+    NoMount {
+        /// Why.
+        source: crate::systemd::Error,
+    },
     /// The ring buffer cannot be waited for.
     #[error("cannot wait for records of the probes: open files may be exhausted (raise LimitNOFILE=)")]
     Ring {
@@ -106,6 +126,43 @@ pub enum Error {
 }
 
 impl Error {
+    /// Nobody may call bpf(2) here, for this reason.
+    pub fn forbidden(why: &str) -> Error {
+        Error::NotPermitted { source: why.into() }
+    }
+
+    /// To try again on this host, or for this process, comes to nothing.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Error::NoTypes { .. }
+            | Error::BadTypes { .. }
+            | Error::NotPermitted { .. }
+            | Error::LockedDown
+            | Error::OtherAbi { .. }
+            | Error::NoProgram(_)
+            | Error::NoMap { .. } => true,
+            Error::Object { .. }
+            | Error::Namespace { .. }
+            | Error::Map { .. }
+            | Error::TooMany { .. }
+            | Error::Seed { .. }
+            | Error::Egress { .. }
+            | Error::NoMount { .. }
+            | Error::Ring { .. } => false,
+        }
+    }
+
+    /// With all its reasons.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut at = StdError::source(self);
+        while let Some(reason) = at {
+            text = format!("{text}: {reason}");
+            at = reason.source();
+        }
+        text
+    }
+
     pub(super) fn object(source: EbpfError) -> Error {
         if denied(&source) {
             return Error::NotPermitted { source: Box::new(source) };

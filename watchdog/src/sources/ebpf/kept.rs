@@ -2,7 +2,8 @@
 //! them for us (systemd) hands them to the next process under names that say what they are.
 //!
 //! Invariant: what comes back is taken as a whole or not at all, and nothing is believed because of its name: the kernel says
-//! what each descriptor is. Deliberately absent: incomplete probes; they are loaded anew, so that it is said what is missing.
+//! what each descriptor is. Programs that this kernel cannot serve are missing for the next process too: the note says which,
+//! and why.
 
 use std::{
     fs::File,
@@ -14,11 +15,12 @@ use std::{
 
 use aya::maps::MapData;
 use rustix::fs::{MemfdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
 
 use super::{
     links::Links,
     maps::{Found, NAMES},
-    missing::Program,
+    missing::{Missing, Program},
 };
 use crate::model::{CgroupId, Unit};
 
@@ -26,7 +28,7 @@ use crate::model::{CgroupId, Unit};
 pub type Kept = (String, OwnedFd);
 
 /// `FileDescriptorStoreMax=` of our unit file: what is above it is refused without a word.
-const STORE: usize = 16;
+const STORE: usize = 64;
 const _: () =
     assert!(NAMES.len() + Program::ALL.len() < STORE, "with the note, more than systemd keeps for us");
 
@@ -69,30 +71,47 @@ pub(super) fn take(identity: &str, kept: Vec<Kept>) -> Result<Left, String> {
     }
     let found = Found::among(maps).map_err(|fault| fault.to_string())?;
     let mut links = Links::default();
-    for program in Program::ALL {
+    let note = Note::take(find(UNITS)?)?;
+    let lacks = |program: &Program| note.missing().iter().any(|missing| missing.program == *program);
+    for program in Program::ALL.into_iter().filter(|program| !lacks(program)) {
         links.take(program, find(program.name())?)?;
     }
-    let note = Note::take(find(UNITS)?)?;
     match kept.first() {
         Some((name, _)) => Err(format!("{name} is one too many")),
         None => Ok(Left { found, links, note }),
     }
 }
 
+/// Under what names everything is kept, whatever of it is there.
+pub(super) fn names(identity: &str) -> Vec<String> {
+    let programs = Program::ALL.into_iter().map(Program::name);
+    let all = NAMES.into_iter().chain(programs).chain([UNITS]);
+    all.map(|what| name(identity, what)).collect()
+}
+
 fn name(identity: &str, what: &str) -> String {
     format!("watchdog-{identity}-{what}")
 }
 
-/// Which unit each watched cgroup is: systemd forgets the cgroup of a unit that has ended, and the probes know no names.
+/// What the probes themselves do not know.
 pub(super) struct Note {
     file: File,
+    noted: Noted,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Noted {
+    /// Which unit each watched cgroup is: systemd forgets the cgroup of a unit that has ended.
     units: Vec<(CgroupId, Unit)>,
+    missing: Vec<Missing>,
 }
 
 impl Note {
-    pub(super) fn new() -> std::io::Result<Note> {
+    pub(super) fn new(missing: &[Missing]) -> std::io::Result<Note> {
         let file = memfd_create("watchdog-units", MemfdFlags::CLOEXEC)?.into();
-        Ok(Note { file, units: Vec::new() })
+        let mut note = Note { file, noted: Noted::default() };
+        note.replace(Noted { units: Vec::new(), missing: missing.to_vec() })?;
+        Ok(note)
     }
 
     fn take(descriptor: OwnedFd) -> Result<Note, String> {
@@ -104,24 +123,31 @@ impl Note {
         let mut bytes = vec![0; usize::try_from(is.len()).unwrap_or_default()];
         file.read_exact_at(&mut bytes, 0).map_err(|fault| format!("cannot read {UNITS}: {fault}"))?;
         // who was killed while it wrote has left half a note: its signs are told without a service
-        let units = serde_json::from_slice(&bytes).unwrap_or_default();
-        Ok(Note { file, units })
+        let noted = serde_json::from_slice(&bytes).unwrap_or_default();
+        Ok(Note { file, noted })
     }
 
     pub(super) fn units(&self) -> &[(CgroupId, Unit)] {
-        &self.units
+        &self.noted.units
+    }
+
+    pub(super) fn missing(&self) -> &[Missing] {
+        &self.noted.missing
     }
 
     /// Writes it where it is not what is written already.
     pub(super) fn write(&mut self, units: impl Iterator<Item = (CgroupId, Unit)>) -> std::io::Result<()> {
-        let units: Vec<(CgroupId, Unit)> = units.collect();
-        if units == self.units {
+        self.replace(Noted { units: units.collect(), missing: self.noted.missing.clone() })
+    }
+
+    fn replace(&mut self, noted: Noted) -> std::io::Result<()> {
+        if noted == self.noted {
             return Ok(());
         }
-        let bytes = serde_json::to_vec(&units)?;
+        let bytes = serde_json::to_vec(&noted)?;
         self.file.set_len(0)?;
         self.file.write_all_at(&bytes, 0)?;
-        self.units = units;
+        self.noted = noted;
         Ok(())
     }
 

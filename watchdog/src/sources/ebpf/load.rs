@@ -8,7 +8,7 @@ use std::{
 
 use aya::{
     Btf as AyaBtf, Ebpf, EbpfLoader,
-    programs::{BtfTracePoint, Iter, ProgramError},
+    programs::{BtfTracePoint, CgroupSkb, Iter, ProgramError},
 };
 use rustix::time::{ClockId, clock_getres};
 use sha2::{Digest, Sha256};
@@ -16,34 +16,60 @@ use watchdog_common::{ABI, ABI_SYMBOL};
 
 use super::{
     btf::Btf,
+    classic::{self, Classic},
     error::{Error, denied, refusal},
     links::{Links, SOCKETS},
-    missing::{Missing, Program},
+    missing::{Missing, Program, Refusal},
     offsets,
 };
 
 /// The kernel's own types.
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
-const PID_NAMESPACE: &str = "/proc/thread-self/ns/pid";
+pub(super) const PID_NAMESPACE: &str = "/proc/thread-self/ns/pid";
 const NET_NAMESPACE: &str = "/proc/thread-self/ns/net";
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Loads and attaches what can be.
-pub(super) fn load(object: &[u8]) -> Result<(Ebpf, Links, Vec<Missing>), Error> {
-    let offsets = {
-        let types = fs::read(TYPES).map_err(|source| Error::NoTypes { path: TYPES.into(), source })?;
-        let btf = Btf::parse(&types).ok_or_else(|| Error::BadTypes { path: TYPES.into() })?;
-        offsets::look_up(&btf)
+/// Loads and attaches what can be, each program on the best rung that this kernel has; `typed`: on the first of them too.
+pub(super) fn load(
+    object: &[u8],
+    typed: bool,
+    refusals: &mut Vec<Refusal>,
+) -> Result<(Ebpf, Links, Vec<Missing>), Error> {
+    let types = match typed {
+        true => fs::read(TYPES),
+        false => Err(io::Error::other("not asked for")),
     };
-    let mut bpf = create(object, &offsets.globals)?;
+    let (offsets, untyped) = match types {
+        Ok(types) => {
+            let btf = Btf::parse(&types).ok_or_else(|| Error::BadTypes { path: TYPES.into() })?;
+            (offsets::look_up(&btf), None)
+        }
+        Err(source) => {
+            let why = Error::NoTypes { path: TYPES.into(), source };
+            (offsets::nothing(&why.chain()), Some(why))
+        }
+    };
+    let classic =
+        classic::look_up().map_err(|source| Error::Namespace { path: PID_NAMESPACE.into(), source })?;
+    let mut bpf = create(object, &offsets.globals, &classic)?;
     let mut links = Links::default();
-    let missing = start(&mut bpf, &mut links, offsets.missing)?;
+    let (mut missing, refused) = start(&mut bpf, &mut links, offsets.missing, refusals)?;
+    classic.stand_in(&mut bpf, &mut missing);
     trim();
-    Ok((bpf, links, missing))
+    let lacks = |program: &Program| missing.iter().any(|it| it.program == *program && !it.classic);
+    if !Program::ALL.iter().all(lacks) {
+        return Ok((bpf, links, missing));
+    }
+    match (untyped, refused) {
+        _ if is_locked_down() => Err(Error::LockedDown),
+        (Some(untyped), _) => Err(untyped),
+        (None, Some(error)) if denied(&error) => Err(Error::NotPermitted { source: Box::new(error) }),
+        (None, Some(_) | None) => Err(Error::NoProgram(missing)),
+    }
 }
 
-fn create(object: &[u8], globals: &[(&'static str, u32)]) -> Result<Ebpf, Error> {
+fn create(object: &[u8], globals: &[(&'static str, u32)], classic: &Classic) -> Result<Ebpf, Error> {
     let pid_namespace = namespace(PID_NAMESPACE)?;
     let net_namespace = namespace(NET_NAMESPACE)?;
     let jiffy = jiffy_ns();
@@ -53,33 +79,43 @@ fn create(object: &[u8], globals: &[(&'static str, u32)]) -> Result<Ebpf, Error>
     loader.override_global("PID_NAMESPACE", &pid_namespace, true);
     loader.override_global("NET_NAMESPACE", &net_namespace, true);
     loader.override_global("JIFFY_NS", &jiffy, true);
-    for (name, value) in globals {
+    for (name, value) in globals.iter().chain(&classic.words) {
+        loader.override_global(name, value, true);
+    }
+    for (name, value) in &classic.longs {
         loader.override_global(name, value, true);
     }
     loader.load(object).map_err(Error::object)
 }
 
-/// Starts every program that is not missing already.
-fn start(bpf: &mut Ebpf, links: &mut Links, mut missing: Vec<Missing>) -> Result<Vec<Missing>, Error> {
-    let kernel = AyaBtf::from_sys_fs().map_err(|source| Error::Object { source: Box::new(source.into()) })?;
+/// Starts every program that is not missing already; with the last refusal.
+fn start(
+    bpf: &mut Ebpf,
+    links: &mut Links,
+    mut missing: Vec<Missing>,
+    refusals: &mut Vec<Refusal>,
+) -> Result<(Vec<Missing>, Option<ProgramError>), Error> {
+    let lacks = |missing: &[Missing], program| missing.iter().any(|known| known.program == program);
     let mut refused = None;
+    if Program::ALL.into_iter().all(|program| lacks(&missing, program)) {
+        return Ok((missing, refused));
+    }
+    let kernel = AyaBtf::from_sys_fs().map_err(|source| Error::Object { source: Box::new(source.into()) })?;
     for program in Program::ALL {
-        if missing.iter().any(|known| known.program == program) {
+        if lacks(&missing, program) {
+            continue;
+        }
+        if program == Program::Egress && lacks(&missing, Program::State) {
+            missing.push(Missing::new(program, "own heartbeats are not known from clients".to_owned()));
             continue;
         }
         if let Err(error) = start_one(bpf, links, program, &kernel) {
-            missing.push(Missing { program, why: refusal(&error) });
+            refusals.push(Refusal { program: program.name(), words: error.to_string() });
+            missing.push(Missing::new(program, refusal(&error)));
             refused = Some(error);
         }
     }
-    if Program::ALL.iter().any(|program| !missing.iter().any(|known| known.program == *program)) {
-        return Ok(missing);
-    }
-    match refused {
-        _ if is_locked_down() => Err(Error::LockedDown),
-        Some(error) if denied(&error) => Err(Error::NotPermitted { source: Box::new(error) }),
-        Some(_) | None => Err(Error::NoProgram(missing)),
-    }
+    Ok((missing, refused))
 }
 
 fn start_one(
@@ -94,6 +130,11 @@ fn start_one(
             let probe: &mut BtfTracePoint = loaded.try_into()?;
             probe.load(tracepoint, kernel)?;
             probe.fd()?
+        }
+        None if program == Program::Egress => {
+            let reader: &mut CgroupSkb = loaded.try_into()?;
+            reader.load()?;
+            reader.fd()?
         }
         None => {
             let iterator: &mut Iter = loaded.try_into()?;

@@ -8,9 +8,12 @@ use std::{
 
 use aya::{
     Ebpf,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
 };
-use watchdog_common::{AnswerState, CgroupState, MAINS, MAX_CGROUPS, MAX_PORTS, Mains, PortState, Settings};
+use watchdog_common::{
+    AnswerState, CgroupState, ErrorState, KINDS, Lost, MAINS, MAX_CGROUPS, MAX_PORTS, Mains, NAME_BYTES,
+    PortState, Settings,
+};
 
 use super::error::Error;
 use crate::model::{CgroupId, Port, Watch, WatchedPort};
@@ -32,12 +35,15 @@ value!(CgroupValue, CgroupState);
 value!(SettingsValue, Settings);
 value!(PortValue, PortState);
 value!(AnswerValue, AnswerState);
+value!(LostValue, Lost);
+value!(ErrorValue, ErrorState);
 
 /// Insert only where there is none: what the kernel noted is kept.
 const BPF_NOEXIST: u64 = 1;
 
 /// The names of all maps that user space needs.
-pub(super) const NAMES: [&str; 7] = ["EVENTS", "SERVICES", "CGROUPS", "SETTINGS", "PORTS", "ANSWERS", "LOST"];
+pub(super) const NAMES: [&str; 9] =
+    ["EVENTS", "SERVICES", "CGROUPS", "SETTINGS", "PORTS", "ANSWERS", "ERRORS", "LOST", "NAMES"];
 
 /// Maps by their names.
 pub(super) struct Found(BTreeMap<&'static str, Map>);
@@ -65,7 +71,11 @@ impl Found {
     /// Their descriptors.
     pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
         self.0.iter().filter_map(|(name, map)| {
-            let (Map::HashMap(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) = map else { return None };
+            let (Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) =
+                map
+            else {
+                return None;
+            };
             Some((*name, data.fd().as_fd()))
         })
     }
@@ -81,6 +91,9 @@ impl Found {
     }
 }
 
+/// The cgroup of each main process, and what of it was written there.
+type MainPids = (HashMap<MapData, u32, u64>, BTreeMap<u32, u64>);
+
 /// The maps of the probes, and what is in them.
 pub(super) struct Maps {
     services: HashMap<MapData, u64, MainsValue>,
@@ -88,7 +101,11 @@ pub(super) struct Maps {
     settings: HashMap<MapData, u32, SettingsValue>,
     ports: HashMap<MapData, u32, PortValue>,
     answers: HashMap<MapData, u32, AnswerValue>,
-    lost: PerCpuArray<MapData, u64>,
+    errors: HashMap<MapData, u32, ErrorValue>,
+    lost: PerCpuArray<MapData, LostValue>,
+    /// For the second rung only: whose each main process is, and what we wrote there.
+    main_pids: Option<MainPids>,
+    names: HashMap<MapData, u64, [u8; NAME_BYTES]>,
     watched: Watch,
     seed_owed: bool,
 }
@@ -102,10 +119,44 @@ impl Maps {
             settings: found.take("SETTINGS")?,
             ports: found.take("PORTS")?,
             answers: found.take("ANSWERS")?,
+            errors: found.take("ERRORS")?,
             lost: found.take("LOST")?,
+            main_pids: None,
+            names: found.take("NAMES")?,
             watched: Watch::default(),
             seed_owed: false,
         })
+    }
+
+    /// Has main processes known by their numbers, and ourselves by ours: the second rung wants both.
+    pub(super) fn for_classic(&mut self, bpf: &mut Ebpf) -> Result<(), Error> {
+        let mut take = |name| bpf.take_map(name).ok_or(Error::NoMap { name });
+        let main_pids = HashMap::try_from(take("MAIN_PIDS")?);
+        self.main_pids =
+            Some((main_pids.map_err(|source| Error::Map { name: "MAIN_PIDS", source })?, BTreeMap::new()));
+        let own = |source| Error::Map { name: "OWN", source };
+        let mut map = Array::<_, u32>::try_from(take("OWN")?).map_err(own)?;
+        map.set(0, std::process::id(), 0).map_err(own)
+    }
+
+    /// Tells the second rung which main processes there are, one that is watched for a moment among them.
+    fn tell_mains(&mut self, lent: Option<(u32, u64)>) -> Result<(), Error> {
+        let Some((map, known)) = &mut self.main_pids else { return Ok(()) };
+        let each =
+            self.watched.cgroups.iter().flat_map(|(cgroup, pids)| pids.iter().map(|pid| (*pid, cgroup.0)));
+        let wanted: BTreeMap<u32, u64> = each.chain(lent).collect();
+        let gone: Vec<u32> = known.keys().filter(|pid| !wanted.contains_key(pid)).copied().collect();
+        for pid in gone {
+            forget("MAIN_PIDS", map.remove(&pid))?;
+            known.remove(&pid);
+        }
+        for (pid, cgroup) in wanted {
+            if known.get(&pid) != Some(&cgroup) {
+                map.insert(pid, cgroup, 0).map_err(|source| Error::Map { name: "MAIN_PIDS", source })?;
+                known.insert(pid, cgroup);
+            }
+        }
+        Ok(())
     }
 
     /// Reads from maps that others wrote what is watched, and clears away what they did not write whole.
@@ -126,11 +177,13 @@ impl Maps {
         let settings: BTreeMap<u32, SettingsValue> = all("SETTINGS", self.settings.iter())?;
         let ports: BTreeSet<u32> = all("PORTS", self.ports.keys())?;
         let answers: BTreeSet<u32> = all("ANSWERS", self.answers.keys())?;
-        let known: BTreeSet<u32> = ports.iter().chain(&answers).chain(settings.keys()).copied().collect();
+        let errors: BTreeSet<u32> = all("ERRORS", self.errors.keys())?;
+        let states = [&ports, &answers, &errors];
+        let known = states.into_iter().flatten().chain(settings.keys()).copied().collect::<BTreeSet<u32>>();
         for key in known {
             match (settings.get(&key), u16::try_from(key)) {
                 (Some(SettingsValue(settings)), Ok(port))
-                    if ports.contains(&key) && answers.contains(&key) =>
+                    if states.iter().all(|state| state.contains(&key)) =>
                 {
                     let accept_after = Duration::from_nanos(settings.accept_after_ns);
                     let answer_after = Duration::from_nanos(settings.answer_after_ns);
@@ -142,15 +195,45 @@ impl Maps {
         Ok(())
     }
 
+    /// The last part of a cgroup's path, where a probe has noted it.
+    pub(super) fn name(&self, cgroup: CgroupId) -> Option<String> {
+        let name = self.names.get(&cgroup.0, 0).ok()?;
+        let name = name.split(|byte| *byte == 0).next()?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    }
+
     /// What is watched.
     pub(super) fn watched(&self) -> &Watch {
         &self.watched
     }
 
-    /// Records that the kernel could not tell, since the load.
-    pub(super) fn lost(&self) -> Result<u64, Error> {
+    /// Records of each kind that the kernel could not tell, since the load.
+    pub(super) fn lost(&self) -> Result<[u64; KINDS], Error> {
         let values = self.lost.get(&0, 0).map_err(|source| Error::Map { name: "LOST", source })?;
-        Ok(values.iter().sum())
+        let mut all = [0; KINDS];
+        for LostValue(lost) in values.iter() {
+            all.iter_mut().zip(lost.of).for_each(|(all, lost)| *all += lost);
+        }
+        Ok(all)
+    }
+
+    /// Has our own cgroup watched for a while, with one main process: an error where it is watched as a service's.
+    pub(super) fn lend(&mut self, cgroup: CgroupId, main: u32) -> Result<(), Error> {
+        let inserted = self.cgroups.insert(cgroup.0, CgroupValue(CgroupState::default()), BPF_NOEXIST);
+        inserted.map_err(|source| Error::Map { name: "CGROUPS", source })?;
+        let inserted = self.services.insert(cgroup.0, MainsValue(latest(&[main])), BPF_NOEXIST);
+        inserted.map_err(|source| Error::Map { name: "SERVICES", source })?;
+        self.tell_mains(Some((main, cgroup.0)))
+    }
+
+    /// Ends that, unless it is watched as a service's by now.
+    pub(super) fn take_back(&mut self, cgroup: CgroupId) -> Result<(), Error> {
+        self.tell_mains(None)?;
+        if self.watched.cgroups.contains_key(&cgroup) {
+            return Ok(());
+        }
+        forget("SERVICES", self.services.remove(&cgroup.0))?;
+        forget("CGROUPS", self.cgroups.remove(&cgroup.0))
     }
 
     /// Makes the maps hold this and nothing else. What stays keeps the kernel's notes. Where there is too much, the last
@@ -191,7 +274,7 @@ impl Maps {
             inserted.map_err(|source| Error::Map { name: "SERVICES", source })?;
             self.watched.cgroups.insert(*cgroup, mains.to_vec());
         }
-        Ok(())
+        self.tell_mains(None)
     }
 
     fn watch_ports(&mut self, wanted: &BTreeMap<Port, &WatchedPort>) -> Result<(), Error> {
@@ -218,6 +301,8 @@ impl Maps {
         exists("PORTS", inserted)?;
         let inserted = self.answers.insert(key, AnswerValue(AnswerState::EMPTY), BPF_NOEXIST);
         exists("ANSWERS", inserted)?;
+        let inserted = self.errors.insert(key, ErrorValue(ErrorState::default()), BPF_NOEXIST);
+        exists("ERRORS", inserted)?;
         self.set(port, settings)
     }
 
@@ -242,6 +327,7 @@ impl Maps {
     fn forget_port(&mut self, key: u32) -> Result<(), Error> {
         forget("PORTS", self.ports.remove(&key))?;
         forget("ANSWERS", self.answers.remove(&key))?;
+        forget("ERRORS", self.errors.remove(&key))?;
         forget("SETTINGS", self.settings.remove(&key))
     }
 }

@@ -4,24 +4,36 @@
 //! structures are read from the running kernel's own type information at the load, so that one object serves all kernels.
 //!
 //! Invariant: a record is told as a sign, or counted in a [`Loss`](crate::model::Loss); the reader never waits for whoever takes the signs. Nothing
-//! ticks: the count of losses is read when records came, for a full ring buffer always holds some; what could not be watched
-//! is tried again after growing pauses, and only then is there a timer.
+//! ticks but the proof that the probes still speak, where it is asked for: the count of losses is read when records came, for a
+//! full ring buffer always holds some; what could not be watched is tried again after growing pauses.
 //! All that makes the probes can be kept over the death of this process, and they run meanwhile; the next one adopts them.
 //! Deliberately absent: whose process or socket it was (`suspicion` knows), other network namespaces than our own.
 
 mod btf;
+mod canary;
+mod classic;
 mod decode;
+mod egress;
 mod error;
+mod formats;
 mod kept;
 mod links;
 mod load;
 mod maps;
 mod missing;
 mod offsets;
+mod proof;
 mod retry;
+mod serving;
+mod song;
 mod teller;
+mod whose;
 
-use std::io;
+use std::{
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    time::Duration,
+};
 
 use aya::{
     Ebpf,
@@ -36,11 +48,14 @@ use crate::model::{Sign, Watch};
 
 pub use error::Error;
 pub use kept::Kept;
-pub use missing::{Missing, Program};
+pub use missing::{Missing, Program, Refusal};
+pub use serving::{serving, serving_nothing};
 
+use egress::Egress;
 use kept::Note;
 use links::Links;
 use maps::{Found, Maps};
+use proof::Proof;
 use retry::Retry;
 use teller::Teller;
 
@@ -53,6 +68,24 @@ pub struct Probes {
     filters: Filters,
     copies: Vec<Kept>,
     teller: Option<Teller>,
+    missing: Vec<Missing>,
+    prove_every: Option<Duration>,
+}
+
+/// What became of loading the probes for a moment.
+#[derive(Debug)]
+pub struct Trial {
+    /// The programs that do not run, or why none does.
+    pub loaded: Result<Vec<Missing>, Error>,
+    /// What the kernel said of those that it refused.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Loads the probes, which watch nothing, and takes them out again.
+pub fn trial() -> Trial {
+    let mut refusals = Vec::new();
+    let loaded = Probes::load_by(Probes::OBJECT, &Watch::default(), true, &mut refusals);
+    Trial { loaded: loaded.map(|(_, missing)| missing), refusals }
 }
 
 /// What is let through by the programs in the kernel.
@@ -61,6 +94,7 @@ struct Filters {
     bpf: Option<Ebpf>,
     links: Links,
     maps: Maps,
+    egress: Egress,
     /// For the next process; `None` where nothing is left to it.
     note: Option<Note>,
 }
@@ -77,24 +111,42 @@ impl Probes {
 
     /// The same with another object, for tests of a freshly built one.
     pub fn load_object(object: &[u8], watch: &Watch) -> Result<(Probes, Vec<Missing>), Error> {
-        let (mut bpf, links, missing) = load::load(object)?;
+        Probes::load_by(object, watch, true, &mut Vec::new())
+    }
+
+    /// The same on the second rung alone, as on a kernel that tells nothing of its own structures; for tests of that.
+    pub fn load_classic(object: &[u8], watch: &Watch) -> Result<(Probes, Vec<Missing>), Error> {
+        Probes::load_by(object, watch, false, &mut Vec::new())
+    }
+
+    fn load_by(
+        object: &[u8],
+        watch: &Watch,
+        typed: bool,
+        refusals: &mut Vec<Refusal>,
+    ) -> Result<(Probes, Vec<Missing>), Error> {
+        let (mut bpf, links, missing) = load::load(object, typed, refusals)?;
+        let stand_in = missing.iter().any(|missing| missing.classic);
         let mut found = Found::in_object(&mut bpf)?;
-        let (note, copies) = match load::identity(object).and_then(|name| Ok((Note::new()?, name))) {
-            Ok((note, name)) if missing.is_empty() => {
+        let (note, copies) = match load::identity(object).and_then(|name| Ok((Note::new(&missing)?, name))) {
+            // who stands in is not kept: the next process loads its own
+            Ok(_) if stand_in => (None, vec![]),
+            Ok((note, name)) => {
                 let copies = kept::copies(&name, &found, &links, &note);
                 (Some(note), copies.unwrap_or_else(not_kept))
             }
-            Ok(_) => (None, vec![]),
             Err(fault) => (None, not_kept(fault)),
         };
-        let (events, maps) = (found.events()?, Maps::new(&mut found)?);
-        let filters = Filters { bpf: Some(bpf), links, maps, note };
-        let mut probes = Probes { events, filters, copies, teller: None };
-        match probes.watch(watch) {
-            // the rest is watched all the same; `run` says it as a sign
-            Err(Error::TooMany { .. }) | Ok(()) => Ok((probes, missing)),
-            Err(error) => Err(error),
+        let (events, mut maps) = (found.events()?, Maps::new(&mut found)?);
+        if stand_in && classic::first_pids() {
+            maps.for_classic(&mut bpf)?;
         }
+        let filters = Filters { bpf: Some(bpf), links, maps, egress: Egress::new(), note };
+        let mut probes =
+            Probes { events, filters, copies, teller: None, missing: missing.clone(), prove_every: None };
+        // what can be watched is; `run` says as a sign what cannot, and tries it again
+        let _said_later = probes.watch(watch);
+        Ok((probes, missing))
     }
 
     /// Goes on with probes that another process loaded, whose copies these are, and says what they watch. The error says why
@@ -115,12 +167,23 @@ impl Probes {
         let (events, maps) = all().map_err(|fault| fault.to_string())?;
         let units = note.units().iter().cloned().collect();
         let watch = Watch { units, ..maps.watched().clone() };
-        let filters = Filters { bpf: None, links, maps, note: Some(note) };
-        Ok((Probes { events, filters, copies: vec![], teller: None }, watch))
+        let missing = note.missing().to_vec();
+        let filters = Filters { bpf: None, links, maps, egress: Egress::new(), note: Some(note) };
+        Ok((Probes { events, filters, copies: vec![], teller: None, missing, prove_every: None }, watch))
+    }
+
+    /// Under what names copies of such probes are kept.
+    pub fn kept_names() -> Vec<String> {
+        load::identity(Probes::OBJECT).map(|identity| kept::names(&identity)).unwrap_or_default()
+    }
+
+    /// The programs that do not run.
+    pub fn missing(&self) -> &[Missing] {
+        &self.missing
     }
 
     /// Copies of all that makes these probes, once, each under its name: whoever keeps them keeps the probes running, and
-    /// [`Probes::adopt`] takes them back. None where they are kept already, or where a program is missing.
+    /// [`Probes::adopt`] takes them back. None where they are kept already.
     pub fn copies(&mut self) -> Vec<Kept> {
         std::mem::take(&mut self.copies)
     }
@@ -131,10 +194,20 @@ impl Probes {
         while signs.capacity() > 0
             && let Some(record) = self.events.next()
         {
-            teller.record(&record);
+            teller.record(&record, |cgroup| self.filters.maps.name(cgroup));
         }
         teller.lost(self.filters.maps.lost()?);
         Ok(())
+    }
+
+    /// Once they run, it is proved so often, and at once, that they speak.
+    pub fn prove_every(&mut self, time: Duration) {
+        self.prove_every = Some(time);
+    }
+
+    /// Lets a program run no more, as a fault would, for tests of the proof.
+    pub fn cut(&mut self, program: Program) {
+        self.filters.links.cut(program);
     }
 
     /// From now on these are watched, and nothing else. Ports that stay keep what is known of them.
@@ -158,11 +231,12 @@ impl Probes {
         signs: mpsc::Sender<Sign>,
         mut watch: watch::Receiver<Watch>,
     ) -> Result<(), Error> {
-        let Probes { events, mut filters, copies, teller } = self;
+        let Probes { events, mut filters, copies, teller, missing, prove_every } = self;
         drop(copies); // nobody took them
         let mut ring = readable(events)?;
+        let births = Births::new(filters.egress.births());
         let mut teller = teller.unwrap_or_else(|| Teller::new(signs.clone()));
-        let mut retry = Retry::default();
+        let (mut retry, mut proof) = (Retry::default(), Proof::new(prove_every, missing));
         watch.mark_changed();
         loop {
             tokio::select! {
@@ -181,17 +255,32 @@ impl Probes {
                     retry.after(&done);
                     teller.works(done);
                 }
+                () = births.come() => {
+                    let done = filters.born();
+                    if done.is_err() {
+                        retry.after(&done);
+                        teller.works(done);
+                    }
+                }
                 ready = ring.readable_mut() => {
                     let mut guard = ready.map_err(|source| Error::Ring { source })?;
-                    let mut taken = 0;
-                    while taken < BATCH && let Some(record) = guard.get_inner_mut().next() {
-                        teller.record(&record);
-                        taken += 1;
-                    }
-                    if taken < BATCH {
+                    let all = drain(guard.get_inner_mut(), &mut proof, &mut teller, &filters.maps);
+                    if all {
                         guard.clear_ready();
                     }
                     teller.lost(filters.maps.lost()?);
+                    if all && !teller.owes_a_word() {
+                        proof.turn(&mut filters, &mut teller, true);
+                    }
+                    tokio::task::yield_now().await;
+                }
+                // one that is heard at once must not hide the one before it
+                () = proof.due(), if !teller.owes_a_word() => {
+                    // what waits there was told in time
+                    if drain(ring.get_mut(), &mut proof, &mut teller, &filters.maps) {
+                        teller.lost(filters.maps.lost()?);
+                        proof.turn(&mut filters, &mut teller, false);
+                    }
                     tokio::task::yield_now().await;
                 }
                 there_is_room = teller.room(), if teller.owes() => {
@@ -221,12 +310,58 @@ impl Filters {
         if seeded.is_ok() {
             self.maps.seeded();
         }
+        let tied = match self.links.egress() {
+            Some(program) => self.egress.watch(program, &wanted.answers),
+            None => Ok(()),
+        };
         // what can be tried again is said first: it is what may end
-        match (watched, seeded) {
-            (Err(Error::TooMany { .. }) | Ok(()), Err(seed)) => Err(seed),
+        match (watched, seeded.and(tied)) {
+            (Err(Error::TooMany { .. }) | Ok(()), Err(later)) => Err(later),
             (watched, Ok(()) | Err(_)) => watched,
         }
     }
+
+    /// Cgroups were made that may be those of units that start.
+    fn born(&mut self) -> Result<(), Error> {
+        match self.links.egress() {
+            Some(program) => self.egress.born(program),
+            None => Ok(()),
+        }
+    }
+}
+
+/// New cgroups.
+struct Births(Option<AsyncFd<OwnedFd>>);
+
+impl Births {
+    fn new(births: Option<OwnedFd>) -> Births {
+        Births(births.and_then(|births| readable(births).ok()))
+    }
+
+    /// Waits until there are some to be read; for ever where none are told. May be dropped at any await.
+    async fn come(&self) {
+        match &self.0 {
+            Some(births) => match births.readable().await {
+                Ok(mut guard) => guard.clear_ready(),
+                Err(_) => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Takes records until there are none, or others must have a turn; whether it was all.
+fn drain(ring: &mut RingBuf<MapData>, proof: &mut Proof, teller: &mut Teller, maps: &Maps) -> bool {
+    let mut taken = 0;
+    while taken < BATCH
+        && let Some(record) = ring.next()
+    {
+        if !proof.hears(&record) {
+            teller.record(&record, |cgroup| maps.name(cgroup));
+        }
+        taken += 1;
+    }
+    taken < BATCH
 }
 
 /// They run all the same, and end with this process.
@@ -236,9 +371,10 @@ fn not_kept(fault: io::Error) -> Vec<Kept> {
 }
 
 #[allow(unsafe_code, reason = "tokio asks for the promise that the descriptor stays open")]
-fn readable(events: RingBuf<MapData>) -> Result<AsyncFd<RingBuf<MapData>>, Error> {
-    // SAFETY: the ring buffer owns its descriptor, gives the same one each time, and is owned by the AsyncFd in turn.
-    let registered = unsafe { AsyncFd::register_with_interest(events, Interest::READABLE) };
+fn readable<T: AsRawFd>(it: T) -> Result<AsyncFd<T>, Error> {
+    // SAFETY: ring buffers and what tells of births own their descriptor, give the same one each time, and are owned by the
+    // AsyncFd in turn.
+    let registered = unsafe { AsyncFd::register_with_interest(it, Interest::READABLE) };
     registered.map_err(|source| Error::Ring { source: source.into() })
 }
 
@@ -250,5 +386,5 @@ pub struct Cost {
     /// How often it ran.
     pub runs: u64,
     /// For how long, all runs together.
-    pub took: std::time::Duration,
+    pub took: Duration,
 }

@@ -27,8 +27,9 @@ const fn at(
 /// `signal_struct.pids[PIDTYPE_TGID]`
 const TGID: u32 = 8;
 
-const TASKS: &[Program] = &[Program::Exit, Program::Signal, Program::State];
-const PIDS: &[Program] = &[Program::Exit, Program::Signal];
+const TASKS: &[Program] = &[Program::Exit, Program::Signal, Program::Oom, Program::Command, Program::State];
+const PIDS: &[Program] = &[Program::Exit, Program::Signal, Program::Oom, Program::Command];
+const SENDERS: &[Program] = &[Program::Signal, Program::Command];
 const EXIT: &[Program] = &[Program::Exit];
 const SIGNAL: &[Program] = &[Program::Signal];
 const SOCKETS: &[Program] = &[Program::State, Program::Seed];
@@ -40,6 +41,7 @@ const WANTED: &[Wanted] = &[
     at("CGROUP_PARENT", "cgroup", "self.parent", TASKS),
     at("CGROUP_NODE", "cgroup", "kn", TASKS),
     at("NODE_ID", "kernfs_node", "id", TASKS),
+    at("NODE_NAME", "kernfs_node", "name", SENDERS),
     at("TASK_SIGNAL", "task_struct", "signal", PIDS),
     at("TASK_LEADER", "task_struct", "group_leader", PIDS),
     at("TASK_COMM", "task_struct", "comm", PIDS),
@@ -88,7 +90,7 @@ pub(super) fn look_up(btf: &Btf<'_>) -> Offsets {
     let mut missing: Vec<Missing> = vec![];
     let mut lacks = |program: Program, what: String| {
         if !missing.iter().any(|known| known.program == program) {
-            missing.push(Missing { program, why: format!("this kernel has no {what}") });
+            missing.push(Missing::new(program, format!("this kernel has no {what}")));
         }
     };
     let mut globals = vec![];
@@ -118,13 +120,22 @@ pub(super) fn look_up(btf: &Btf<'_>) -> Offsets {
     Offsets { globals, missing }
 }
 
+/// Nothing, for this reason.
+pub(super) fn nothing(why: &str) -> Offsets {
+    let globals = WANTED.iter().map(|wanted| wanted.global).chain(["UPID_SIZE"]);
+    let missing = Program::ALL.into_iter().map(|program| Missing::new(program, why.to_owned()));
+    Offsets { globals: globals.map(|global| (global, 0)).collect(), missing: missing.collect() }
+}
+
 /// The tracepoint of a program, and what it hands over at least.
 pub(super) fn hook(program: Program) -> Option<(&'static str, &'static [Parameter])> {
     use Parameter::{Number, Pointer};
     match program {
         Program::Exit => Some(("sched_process_exit", &[Pointer])),
         Program::Signal => Some(("signal_generate", &[Number, Pointer, Pointer, Number, Number])),
+        Program::Oom => Some(("mark_victim", &[Pointer])),
+        Program::Command => Some(("sched_process_exec", &[Pointer])),
         Program::State => Some(("inet_sock_set_state", &[Pointer, Number, Number])),
-        Program::Seed => None,
+        Program::Seed | Program::Egress => None,
     }
 }

@@ -1,15 +1,21 @@
-//! The kernel's table of sockets: who listens where, whose it is, and how many connections wait.
+//! The kernel's table of sockets: who listens where, whose it is, and how many connections wait. Also the second rung for lost
+//! listeners and stalls: it is looked at again and again while nothing better sees them.
 //!
 //! Invariant: a reply that is interrupted, cut short or never comes is an error, never a shorter table. An answer takes
 //! microseconds (no process, no /proc), so the engine asks in place; the wait has an end all the same.
-//! Connections are walked only where a heartbeat is late: that costs milliseconds on a busy host.
+//! Connections are walked only where a heartbeat is late, and by the second rung: that costs milliseconds on a busy host.
 //! Deliberately absent: other network namespaces (the
 //! kernel answers for the asker's own), abstract Unix sockets (nobody configures them), and any decision.
 
+mod filter;
+mod look;
 mod owners;
+mod queues;
+mod rung;
 mod wire;
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -25,8 +31,13 @@ use netlink_packet_sock_diag::{
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use crate::model::{CgroupId, Connection, Listener, Port};
+use crate::model::{CgroupId, Connection, Listener, Place, Port};
+use look::{Client, Open};
+use queues::Queue;
 use wire::{Answer, Row};
+
+pub use queues::{tick as queues_tick, watch as watch_queues};
+pub use rung::{run, serving};
 
 /// How often a table that changed under the reader is read again before that is an error.
 const TRIES: u32 = 5;
@@ -95,7 +106,8 @@ pub use wire::Malformed;
 
 /// A way to ask the kernel for its listening sockets.
 pub struct SockDiag {
-    socket: Socket,
+    /// None until it is needed again, where it could not be opened.
+    socket: Option<Socket>,
     sequence: u32,
     buffer: Vec<u8>,
 }
@@ -103,29 +115,46 @@ pub struct SockDiag {
 impl SockDiag {
     /// Opens the socket; needs no privileges.
     pub fn open() -> Result<SockDiag, Error> {
-        Ok(SockDiag { socket: connect().map_err(Error::Open)?, sequence: 0, buffer: vec![0; DATAGRAM] })
+        Ok(SockDiag { socket: Some(connect().map_err(Error::Open)?), ..SockDiag::later() })
+    }
+
+    /// Opens the socket at each question until it can be: where it could not be opened yet.
+    pub fn later() -> SockDiag {
+        SockDiag { socket: None, sequence: 0, buffer: vec![0; DATAGRAM] }
     }
 
     /// Every TCP listener of this network namespace with the cgroup of its creator, and every Unix listener with a path,
     /// whose owner the kernel does not tell. In the order of their places.
     pub fn listeners(&mut self) -> Result<Vec<Listener>, Error> {
-        let mut all = self.tcp(None)?;
-        all.extend(self.unix()?.into_iter().map(|(_, listener)| listener));
+        let mut all: Vec<Listener> = self.tcp(None)?.into_iter().map(|(listener, ..)| listener).collect();
+        all.extend(self.unix()?.into_iter().map(|(_, listener, _)| listener));
         all.sort();
         Ok(all)
     }
 
     /// The TCP listeners of one port, each with its queue. With SO_REUSEPORT there are several.
     pub fn listeners_on(&mut self, port: Port) -> Result<Vec<Listener>, Error> {
-        let mut found = self.tcp(Some(port))?;
+        let mut found: Vec<Listener> =
+            self.tcp(Some(port))?.into_iter().map(|(listener, ..)| listener).collect();
         found.sort();
         Ok(found)
     }
 
-    /// The paths of Unix listeners that a process in this `cgroup.procs` holds, in their order: read from /proc, so
-    /// milliseconds for a unit of many processes. A process that ends meanwhile is left out.
-    pub fn unix_listeners_of(&mut self, cgroup_procs: &Path) -> Result<Vec<PathBuf>, Error> {
-        owners::paths(cgroup_procs, &self.unix()?)
+    /// The listeners that a process in this `cgroup.procs` holds, in their order, whoever made them: systemd makes those of its
+    /// .socket units. Read from /proc, so milliseconds for a unit of many processes. A process that ends meanwhile is left out.
+    pub fn listeners_of(&mut self, cgroup_procs: &Path) -> Result<Vec<Place>, Error> {
+        let tcp = self.tcp(None)?.into_iter().map(|(listener, inode, _)| (inode, listener.place));
+        let unix = self.unix()?.into_iter().map(|(inode, listener, _)| (inode, listener.place));
+        owners::places(cgroup_procs, &tcp.chain(unix).collect())
+    }
+
+    /// The accept queues of Unix listeners with a path.
+    fn queues(&mut self) -> Result<Vec<Queue>, Error> {
+        let queue = |(inode, listener, first): (u32, Listener, Option<u32>)| match listener.place {
+            Place::Unix(path) => Some(Queue { inode, path, first: first?, waiting: listener.queue }),
+            Place::Tcp(_) => None,
+        };
+        Ok(self.unix()?.into_iter().filter_map(queue).collect())
     }
 
     /// The connections to a port of this host that came through the listener of this cgroup, as far as the kernel tells; also
@@ -144,11 +173,11 @@ impl SockDiag {
             });
             match self.dump("TCP connections", request) {
                 Ok(rows) => found.extend(rows.into_iter().filter_map(|row| match row {
-                    Row::Connection(connection, of) => {
-                        let other = of.zip(cgroup).is_some_and(|(of, own)| of != own);
-                        (!other).then_some(connection)
+                    Row::Connection(found) => {
+                        let other = found.cgroup.zip(cgroup).is_some_and(|(of, own)| of != own);
+                        (!other).then_some(found.connection)
                     }
-                    Row::Tcp(_) | Row::Unix { .. } | Row::Other => None,
+                    Row::Tcp { .. } | Row::Unix { .. } | Row::Other => None,
                 })),
                 Err(Error::Refused { source, .. })
                     if family == AF_INET6 && source.raw_os_error() == Some(libc::ENOENT) => {}
@@ -158,7 +187,37 @@ impl SockDiag {
         Ok(found)
     }
 
-    fn tcp(&mut self, port: Option<Port>) -> Result<Vec<Listener>, Error> {
+    /// Every TCP listener, as far as the second rung goes.
+    fn open_now(&mut self) -> Result<Vec<Open>, Error> {
+        Ok(self.tcp(None)?.into_iter().map(|(_, _, open)| open).collect())
+    }
+
+    /// The living connections to these ports. One walk through all connections for each family, however many ports.
+    fn clients(&mut self, ports: &BTreeSet<Port>) -> Result<Vec<Client>, Error> {
+        let mut found = Vec::new();
+        for (family, socket_id) in [(AF_INET, SocketId::new_v4()), (AF_INET6, SocketId::new_v6())] {
+            let request = SockDiagMessage::InetRequest(InetRequest {
+                family,
+                protocol: IPPROTO_TCP,
+                extensions: inet::ExtensionFlags::INFO,
+                states: StateFlags::ESTABLISHED | StateFlags::CLOSE_WAIT,
+                socket_id,
+            });
+            match self.dump_some("TCP connections", request, &filter::of_ports(ports)) {
+                Ok(rows) => found.extend(rows.into_iter().filter_map(|row| match row {
+                    Row::Connection(found) => Some(found.client),
+                    Row::Tcp { .. } | Row::Unix { .. } | Row::Other => None,
+                })),
+                Err(Error::Refused { source, .. })
+                    if family == AF_INET6 && source.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        found.retain(|client| ports.contains(&client.port));
+        Ok(found)
+    }
+
+    fn tcp(&mut self, port: Option<Port>) -> Result<Vec<(Listener, u32, Open)>, Error> {
         let mut found = Vec::new();
         for (family, mut socket_id, what) in [
             (AF_INET, SocketId::new_v4(), "TCP listeners"),
@@ -174,8 +233,8 @@ impl SockDiag {
             });
             match self.dump(what, request) {
                 Ok(rows) => found.extend(rows.into_iter().filter_map(|row| match row {
-                    Row::Tcp(listener) => Some(listener),
-                    Row::Connection(..) | Row::Unix { .. } | Row::Other => None,
+                    Row::Tcp { listener, inode, open } => Some((listener, inode, open)),
+                    Row::Connection(_) | Row::Unix { .. } | Row::Other => None,
                 })),
                 // A kernel booted without IPv6 has no such table, and so no listener in it.
                 Err(Error::Refused { source, .. })
@@ -186,31 +245,41 @@ impl SockDiag {
         Ok(found)
     }
 
-    fn unix(&mut self) -> Result<Vec<(u32, Listener)>, Error> {
+    fn unix(&mut self) -> Result<Vec<(u32, Listener, Option<u32>)>, Error> {
         let request = SockDiagMessage::UnixRequest(UnixRequest {
             state_flags: unix::StateFlags::LISTEN,
             inode: 0,
-            show_flags: ShowFlags::NAME | ShowFlags::RQLEN,
+            show_flags: ShowFlags::NAME | ShowFlags::RQLEN | ShowFlags::ICONS,
             cookie: [0xff; 8],
         });
         let rows = self.dump("Unix listeners", request)?;
         Ok(rows
             .into_iter()
             .filter_map(|row| match row {
-                Row::Unix { inode, listener } => Some((inode, listener)),
-                Row::Tcp(_) | Row::Connection(..) | Row::Other => None,
+                Row::Unix { inode, listener, first } => Some((inode, listener, first)),
+                Row::Tcp { .. } | Row::Connection(_) | Row::Other => None,
             })
             .collect())
     }
 
     fn dump(&mut self, what: &'static str, request: SockDiagMessage) -> Result<Vec<Row>, Error> {
+        self.dump_some(what, request, &[])
+    }
+
+    /// Only those that the filter lets through: an attribute that follows the request.
+    fn dump_some(
+        &mut self,
+        what: &'static str,
+        request: SockDiagMessage,
+        filter: &[u8],
+    ) -> Result<Vec<Row>, Error> {
         for _ in 0..TRIES {
-            match self.dump_once(what, request.clone()) {
+            match self.dump_once(what, request.clone(), filter) {
                 Ok(Some(rows)) => return Ok(rows),
                 Ok(None) => {}
                 Err(error) => {
                     // What is still under way on the old socket would answer the next question.
-                    self.socket = connect().map_err(Error::Open)?;
+                    self.socket = None;
                     return Err(error);
                 }
             }
@@ -219,7 +288,12 @@ impl SockDiag {
     }
 
     /// None: the table changed while it was read.
-    fn dump_once(&mut self, what: &'static str, request: SockDiagMessage) -> Result<Option<Vec<Row>>, Error> {
+    fn dump_once(
+        &mut self,
+        what: &'static str,
+        request: SockDiagMessage,
+        filter: &[u8],
+    ) -> Result<Option<Vec<Row>>, Error> {
         self.sequence = self.sequence.wrapping_add(1);
         let mut header = NetlinkHeader::default();
         header.flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -228,11 +302,18 @@ impl SockDiag {
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
-        self.socket.send(&bytes, 0).map_err(|source| Error::Ask { what, source })?;
+        bytes.extend(filter);
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        let socket = match &self.socket {
+            Some(socket) => socket,
+            None => self.socket.insert(connect().map_err(Error::Open)?),
+        };
+        socket.send(&bytes, 0).map_err(|source| Error::Ask { what, source })?;
         let mut rows = Vec::new();
         let mut whole = true;
         loop {
-            let length = self.receive().map_err(|source| Error::Ask { what, source })?;
+            let length = receive(socket, &mut self.buffer).map_err(|source| Error::Ask { what, source })?;
             let reply = wire::decode(&self.buffer[..length], self.sequence, &mut rows)
                 .map_err(|source| Error::Malformed { what, source })?;
             whole &= !reply.interrupted;
@@ -245,16 +326,16 @@ impl SockDiag {
             }
         }
     }
+}
 
-    /// One datagram into the buffer; its length.
-    fn receive(&mut self) -> io::Result<usize> {
-        loop {
-            match self.socket.recv(&mut self.buffer.as_mut_slice(), libc::MSG_TRUNC) {
-                Ok(length) if length <= self.buffer.len() => return Ok(length),
-                Ok(_) => return Err(io::ErrorKind::FileTooLarge.into()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+/// One datagram into the buffer; its length.
+fn receive(socket: &Socket, mut buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match socket.recv(&mut buffer, libc::MSG_TRUNC) {
+            Ok(length) if length <= buffer.len() => return Ok(length),
+            Ok(_) => return Err(io::ErrorKind::FileTooLarge.into()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

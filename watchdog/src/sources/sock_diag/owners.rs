@@ -1,9 +1,10 @@
-//! Whose a Unix listener is: the kernel does not tell, so the open files of a unit's processes are compared.
+//! Whose a listener is: of Unix sockets the kernel does not tell, of those that systemd made it names systemd. So the open
+//! files of a unit's processes are compared.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use procfs::{
@@ -12,16 +13,9 @@ use procfs::{
 };
 
 use super::Error;
-use crate::model::{Listener, Place};
+use crate::model::Place;
 
-pub(super) fn paths(cgroup_procs: &Path, listeners: &[(u32, Listener)]) -> Result<Vec<PathBuf>, Error> {
-    let by_inode: BTreeMap<u64, &PathBuf> = listeners
-        .iter()
-        .filter_map(|(inode, listener)| match &listener.place {
-            Place::Unix(path) => Some((u64::from(*inode), path)),
-            Place::Tcp(_) => None,
-        })
-        .collect();
+pub(super) fn places(cgroup_procs: &Path, by_inode: &BTreeMap<u32, Place>) -> Result<Vec<Place>, Error> {
     if by_inode.is_empty() {
         return Ok(Vec::new());
     }
@@ -32,9 +26,8 @@ pub(super) fn paths(cgroup_procs: &Path, listeners: &[(u32, Listener)]) -> Resul
     for pid in procs.lines().filter_map(|line| line.parse().ok()).filter(|&pid| pid != 0) {
         match inodes(pid) {
             Ok(inodes) => {
-                found.extend(
-                    inodes.iter().filter_map(|inode| by_inode.get(inode)).map(|path| (*path).clone()),
-                );
+                let inodes = inodes.into_iter().filter_map(|inode| u32::try_from(inode).ok());
+                found.extend(inodes.filter_map(|inode| by_inode.get(&inode)).cloned());
             }
             Err(error) if is_gone(&error) => {}
             Err(source) => return Err(Error::Process { pid, source }),

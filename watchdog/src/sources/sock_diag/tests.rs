@@ -109,9 +109,9 @@ fn a_unix_listener_is_found_by_its_path_and_its_holder_by_the_cgroup() {
     let procs = folder.path().join("cgroup.procs");
     // The last one is no process any more; 0 is one outside of our PID namespace.
     fs::write(&procs, format!("0\n{}\n{}\n", std::process::id(), i32::MAX)).unwrap();
-    assert!(diag.unix_listeners_of(&procs).unwrap().contains(&path));
+    assert!(diag.listeners_of(&procs).unwrap().contains(&Place::Unix(path)));
     fs::write(&procs, "").unwrap();
-    assert_eq!(diag.unix_listeners_of(&procs).unwrap(), Vec::<std::path::PathBuf>::new());
+    assert_eq!(diag.listeners_of(&procs).unwrap(), []);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_cgroup_that_is_gone_is_said_with_its_path() {
     let path = folder.path().join("app.sock");
     let _listener = UnixListener::bind(&path).unwrap();
     let gone = Path::new("/nowhere/cgroup.procs");
-    let error = SockDiag::open().unwrap().unix_listeners_of(gone).unwrap_err().to_string();
+    let error = SockDiag::open().unwrap().listeners_of(gone).unwrap_err().to_string();
     expect_test::expect![[
         r#"cannot read /nowhere/cgroup.procs: No such file or directory (os error 2) (is the unit running?)"#
     ]]
@@ -184,7 +184,7 @@ fn a_reply_to_another_question_is_left_out_and_an_interrupted_one_is_noticed() {
     let seen = wire::decode(&interrupted, 1, &mut rows).unwrap();
     expect_test::expect![[r#"
         Reply { answer: More, interrupted: true }
-        [Tcp(Listener { place: Tcp(127.0.0.1:80), cgroup: Some(CgroupId(7)), queue: 0, limit: 0 })]
+        [Tcp { listener: Listener { place: Tcp(127.0.0.1:80), cgroup: Some(CgroupId(7)), queue: 0, limit: 0 }, inode: 0, open: Open { cookie: 0, port: Port(80), cgroup: Some(CgroupId(7)), queue: 0 } }]
     "#]]
     .assert_eq(&format!("{seen:?}\n{rows:?}\n"));
 }

@@ -6,6 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::unix::ffi::OsStrExt,
     path::PathBuf,
+    time::Duration,
 };
 
 use netlink_packet_core::{
@@ -15,11 +16,12 @@ use netlink_packet_sock_diag::{
     SOCK_DIAG_BY_FAMILY,
     constants::{
         AF_INET, AF_INET6, AF_UNIX, INET_DIAG_INFO, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_LISTEN,
-        UNIX_DIAG_NAME, UNIX_DIAG_RQLEN,
+        UNIX_DIAG_ICONS, UNIX_DIAG_NAME, UNIX_DIAG_RQLEN,
     },
 };
 
-use crate::model::{CgroupId, Connection, Listener, Place};
+use super::look::{Client, Open};
+use crate::model::{CgroupId, Connection, Listener, Place, Port};
 
 /// The table changed while it was read.
 const NLM_F_DUMP_INTR: u16 = 0x10;
@@ -38,15 +40,29 @@ pub struct Malformed(#[from] DecodeError);
 /// One socket.
 #[derive(Debug)]
 pub(super) enum Row {
-    Tcp(Listener),
-    /// A connection, and the cgroup of its listener's creator where it is told.
-    Connection(Connection, Option<CgroupId>),
+    Tcp {
+        listener: Listener,
+        inode: u32,
+        open: Open,
+    },
+    Connection(Box<Connected>),
     Unix {
         inode: u32,
         listener: Listener,
+        /// The inode of the client that has waited longest for an accept.
+        first: Option<u32>,
     },
     /// Without a path, or of no family that was asked for.
     Other,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Connected {
+    pub(super) connection: Connection,
+    /// Of its listener's creator, where it is told.
+    pub(super) cgroup: Option<CgroupId>,
+    pub(super) client: Client,
 }
 
 /// What one datagram says of the whole reply.
@@ -137,10 +153,22 @@ fn tcp(family: u8, payload: &[u8]) -> Result<Row, DecodeError> {
             cgroup = Some(CgroupId(u64::from_ne_bytes(part(attribute.value(), 0)?)));
         }
     }
-    Ok(Row::Tcp(Listener { place, cgroup, queue, limit }))
+    let inode = u32::from_ne_bytes(part(header, 68)?);
+    let open = Open { cookie: u64::from_ne_bytes(part(header, COOKIE)?), port: Port(port), cgroup, queue };
+    Ok(Row::Tcp { listener: Listener { place, cgroup, queue, limit }, inode, open })
 }
 
-/// `tcpi_bytes_sent` within `struct tcp_info`, since Linux 4.19.
+/// Within `struct inet_diag_msg`: a number that no other socket ever has.
+const COOKIE: usize = 44;
+/// Within `struct tcp_info`: how many milliseconds ago data was last sent. A connection that was not accepted yet has sent
+/// none: then it is as old as this.
+const LAST_SENT: usize = 44;
+const LAST_RECEIVED: usize = 52;
+/// Since Linux 4.6: bytes that the client's window does not take.
+const NOT_TAKEN: usize = 144;
+/// Since Linux 4.1.
+const BYTES_RECEIVED: usize = 128;
+/// Since Linux 4.19.
 const BYTES_SENT: usize = 200;
 
 /// One that is waiting to be accepted has no inode yet, and one that is over has none any more.
@@ -156,37 +184,59 @@ fn connection(family: u8, payload: &[u8]) -> Result<Row, DecodeError> {
     };
     let state = header[1];
     let inode = u32::from_ne_bytes(part(header, 68)?);
-    let (mut sent, mut cgroup) = (0, None);
+    let (local, peer) = (end(4, 8)?, end(6, 24)?);
+    let mut client = Client {
+        cookie: u64::from_ne_bytes(part(header, COOKIE)?),
+        port: Port(local.port()),
+        // A listener of both families knows an IPv4 client by its IPv6 name.
+        peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
+        accepted: inode != 0,
+        unread: u32::from_ne_bytes(part(header, 56)?),
+        not_taken: 0,
+        received: 0,
+        sent: 0,
+        received_ago: Duration::ZERO,
+        sent_ago: Duration::ZERO,
+    };
+    let mut cgroup = None;
     for attribute in NlasIterator::new(attributes) {
         let attribute = attribute?;
+        let value = attribute.value();
         match attribute.kind() {
-            INET_DIAG_INFO => sent = part(attribute.value(), BYTES_SENT).map_or(0, u64::from_ne_bytes),
-            INET_DIAG_CGROUP_ID => {
-                cgroup = Some(CgroupId(u64::from_ne_bytes(part(attribute.value(), 0)?)));
+            INET_DIAG_INFO => {
+                let word = |at| part(value, at).map_or(0, u32::from_ne_bytes);
+                let long = |at| part(value, at).map_or(0, u64::from_ne_bytes);
+                client.not_taken = word(NOT_TAKEN);
+                client.received = long(BYTES_RECEIVED);
+                client.sent = long(BYTES_SENT);
+                client.received_ago = Duration::from_millis(word(LAST_RECEIVED).into());
+                client.sent_ago = Duration::from_millis(word(LAST_SENT).into());
             }
+            INET_DIAG_CGROUP_ID => cgroup = Some(CgroupId(u64::from_ne_bytes(part(value, 0)?))),
             _ => {}
         }
     }
     let connection = Connection {
-        local: end(4, 8)?,
-        peer: end(6, 24)?,
+        local,
+        peer,
         accepted: inode != 0,
         ended: !matches!(state, TCP_ESTABLISHED | TCP_CLOSE_WAIT),
-        sent,
+        sent: client.sent,
     };
-    Ok(Row::Connection(connection, cgroup))
+    Ok(Row::Connection(Box::new(Connected { connection, cgroup, client })))
 }
 
 fn unix(payload: &[u8]) -> Result<Row, DecodeError> {
     let (header, attributes) =
         payload.split_first_chunk::<UNIX_HEADER>().ok_or("a unix_diag_msg is cut short")?;
     let inode = u32::from_ne_bytes(part(header, 4)?);
-    let (mut path, mut queue, mut limit) = (None, 0, 0);
+    let (mut path, mut queue, mut limit, mut first) = (None, 0, 0, None);
     for attribute in NlasIterator::new(attributes) {
         let attribute = attribute?;
         let value = attribute.value();
         match attribute.kind() {
             UNIX_DIAG_NAME => path = absolute(value),
+            UNIX_DIAG_ICONS => first = part(value, 0).ok().map(u32::from_ne_bytes),
             UNIX_DIAG_RQLEN => {
                 queue = u32::from_ne_bytes(part(value, 0)?);
                 limit = u32::from_ne_bytes(part(value, 4)?);
@@ -196,7 +246,8 @@ fn unix(payload: &[u8]) -> Result<Row, DecodeError> {
     }
     Ok(match path {
         Some(path) => {
-            Row::Unix { inode, listener: Listener { place: Place::Unix(path), cgroup: None, queue, limit } }
+            let listener = Listener { place: Place::Unix(path), cgroup: None, queue, limit };
+            Row::Unix { inode, listener, first }
         }
         None => Row::Other,
     })

@@ -22,6 +22,7 @@ use crate::{
     model::{Sign, Unit, UnitState},
     systemd::{self, Error, Link, Sockets},
 };
+pub use task::serving;
 use task::{Request, Task};
 
 /// Readers that may wait for the task's ear.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{CgroupId, Loss, Saw, Sign, Source, Unit, UnitState},
+    model::{CgroupId, FailureClass, Loss, Rung, Saw, Serving, Sign, Source, Unit, UnitState},
     systemd::{self, Connection, Error, Opened, Publisher, Reply, Said, Signal, Sockets, Way, cgroup},
 };
 
@@ -99,7 +99,12 @@ impl Task {
                 Ok(opened) => return Ok(opened),
                 Err(error) if !loyal && error.to_string() != told => {
                     told = error.to_string();
+                    tracing::warn!(
+                        why = told,
+                        "systemd is not reached: nothing can be restarted until it is"
+                    );
                     self.say(Saw::Working { works: false, why: told.clone() }).await?;
+                    self.say(Saw::Serving(serving(false, &told))).await?;
                 }
                 Err(_) => {}
             }
@@ -121,6 +126,7 @@ impl Task {
         let Opened { connection, mut messages } = opened;
         let works = Saw::Working { works: true, why: connection.way().name().into() };
         self.ledger.sign(clock::now(), works);
+        self.ledger.sign(clock::now(), Saw::Serving(serving(true, "")));
         if self.last_way.is_some() {
             let loss = Loss { lost: 0, place: "reconnected to systemd".into() };
             self.ledger.sign(clock::now(), Saw::Loss(loss));
@@ -290,6 +296,7 @@ impl Task {
             self.silent = silent;
             let why = if silent { "systemd does not answer" } else { connection.way().name() };
             self.ledger.sign(clock::now(), Saw::Working { works: !silent, why: why.into() });
+            self.ledger.sign(clock::now(), Saw::Serving(serving(!silent, "systemd does not answer")));
         }
     }
 
@@ -298,6 +305,12 @@ impl Task {
         let sign = Sign { at: clock::now(), source: Source::Units, saw };
         self.signs.send(sign).await.map_err(|_| Over)
     }
+}
+
+/// systemd reaps main processes, and says how they ended; of any other process it says nothing.
+pub fn serving(works: bool, why: &str) -> Vec<Serving> {
+    let (rung, why) = if works { (Rung::Systemd, "") } else { (Rung::Heartbeat, why) };
+    vec![Serving { class: FailureClass::Exit, rung, why: why.to_owned() }]
 }
 
 /// Before version 252 systemd does not tell ControlGroupId: it is the inode of the directory.

@@ -52,11 +52,17 @@ pub(super) fn sign(saw: Saw) -> Record {
 }
 
 pub(super) fn exit(cause: Cause) -> Exit {
-    Exit { cgroup: CgroupId(33), pid: 812, cause, comm: "nginx".into(), more: 0 }
+    Exit { cgroup: CgroupId(33), pid: 812, cause: Some(cause), comm: "nginx".into(), more: 0 }
 }
 
 pub(super) fn sent() -> SignalSent {
-    let sender = Sender::Process { pid: 4711, uid: 0, comm: "kill".into(), cgroup: CgroupId(34) };
+    let sender = Sender::Process {
+        pid: 4711,
+        uid: 0,
+        comm: "kill".into(),
+        cgroup: CgroupId(34),
+        unit: "cron.service".into(),
+    };
     SignalSent { cgroup: CgroupId(33), pid: 812, signal: 9, sender, more: 0 }
 }
 
@@ -112,6 +118,7 @@ pub(super) fn answer(verdict: Verdict, end: End) -> Record {
         body_bytes: 612,
         warnings: vec![],
         evidence: None,
+        ailments: None,
     })
 }
 

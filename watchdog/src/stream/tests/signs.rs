@@ -38,8 +38,8 @@ fn signs_of_processes_say_who_ended_and_who_did_it() {
             nginx: process 812 (nginx) ended by SIGSEGV (core dumped)
             {…"type":"watchdog.sign.exit","subject":"nginx",…"data":{"mono_us":5000000250,"process.command":"nginx","process.exit.code":1,"process.pid":812,"saw":{"exit":{"cause":{"code":1},"cgroup":33,"comm":"nginx","pid":812}},"source":"ebpf"}}
             nginx: process 812 (nginx) ended with code 1
-            {…"type":"watchdog.sign.signal","subject":"nginx",…"data":{"mono_us":5000000250,"process.pid":812,"saw":{"signal_sent":{"cgroup":33,"pid":812,"sender":{"process":{"cgroup":34,"comm":"kill","pid":4711,"uid":0}},"signal":9}},"source":"ebpf"}}
-            nginx: SIGKILL sent to process 812 by process 4711 (kill, uid 0)
+            {…"type":"watchdog.sign.signal","subject":"nginx",…"data":{"mono_us":5000000250,"process.pid":812,"saw":{"signal_sent":{"cgroup":33,"pid":812,"sender":{"process":{"cgroup":34,"comm":"kill","pid":4711,"uid":0,"unit":"cron.service"}},"signal":9}},"source":"ebpf"}}
+            nginx: SIGKILL sent to process 812 by process 4711 (kill, uid 0, cron.service)
             {…"type":"watchdog.sign.signal","subject":"nginx",…"data":{"mono_us":5000000250,"process.pid":812,"saw":{"signal_sent":{"cgroup":33,"pid":812,"sender":"kernel","signal":40}},"source":"ebpf"}}
             nginx: signal 40 sent to process 812 by the kernel
         "#]],
@@ -157,8 +157,8 @@ fn a_suspicion_says_what_was_seen() {
             suspicion(Why::Loss),
         ],
         expect![[r#"
-            {…"type":"watchdog.suspicion","subject":"nginx",…"data":{"mono_us":5000000250,"process.command":"nginx","process.pid":812,"why":{"main_exit":{"exit":{"cause":{"signal":{"core":false,"signal":9}},"cgroup":33,"comm":"nginx","pid":812},"sent":{"cgroup":33,"pid":812,"sender":{"process":{"cgroup":34,"comm":"kill","pid":4711,"uid":0}},"signal":9}}}}}
-            nginx: main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0)
+            {…"type":"watchdog.suspicion","subject":"nginx",…"data":{"mono_us":5000000250,"process.command":"nginx","process.pid":812,"why":{"main_exit":{"exit":{"cause":{"signal":{"core":false,"signal":9}},"cgroup":33,"comm":"nginx","pid":812},"sent":{"cgroup":33,"pid":812,"sender":{"process":{"cgroup":34,"comm":"kill","pid":4711,"uid":0,"unit":"cron.service"}},"signal":9}}}}}
+            nginx: main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0, cron.service)
             {…"type":"watchdog.suspicion","subject":"nginx",…"data":{"mono_us":5000000250,"process.command":"nginx","process.exit.code":3,"process.pid":812,"why":{"worker_exit":{"exit":{"cause":{"code":3},"cgroup":33,"comm":"nginx","pid":812},"sent":null}}}}
             nginx: process 812 (nginx) ended with code 3
             {…"type":"watchdog.suspicion","subject":"nginx",…"data":{"mono_us":5000000250,"server.port":80,"why":{"accept_stall":{"age_us":251500,"port":80,"waiting":3}}}}

@@ -31,6 +31,7 @@ fn a_heartbeat_says_its_verdict_and_its_numbers() {
         body_bytes: 0,
         warnings: vec![Warning::ClientError(403)],
         evidence: None,
+        ailments: None,
     };
     check(
         [
@@ -94,8 +95,8 @@ fn a_decision_says_its_rule() {
             nginx: waits at most 1.10 s: the pause between two restarts
             {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"hold":{"hold":{"dependency":{"on":"mariadb"}},"until_us":5000000250}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
             nginx: waits at most 0 µs: mariadb, which it depends on, is failing
-            {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"leave_alone":{"cause":{"code":0},"sent":{"cgroup":33,"pid":812,"sender":{"process":{"cgroup":34,"comm":"kill","pid":4711,"uid":0}},"signal":15},"why":"an operator stopped it"}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
-            nginx: left alone: an operator stopped it (main process ended with code 0, after SIGTERM from process 4711 (kill, uid 0))
+            {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"leave_alone":{"cause":{"code":0},"sent":{"cgroup":33,"pid":812,"sender":{"process":{"cgroup":34,"comm":"kill","pid":4711,"uid":0,"unit":"cron.service"}},"signal":15},"why":"an operator stopped it"}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
+            nginx: left alone: an operator stopped it (main process ended with code 0, after SIGTERM from process 4711 (kill, uid 0, cron.service))
             {…"type":"watchdog.decision","subject":"nginx",…"data":{"decision":{"alert":{"what":"the configuration is broken"}},"incarnation":"1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f","incident":"000000ab-7","mono_us":5000000250,"unit":"nginx.service"}}
             nginx: ALERT: the configuration is broken
         "#]],

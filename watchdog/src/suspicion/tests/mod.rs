@@ -1,9 +1,12 @@
 //! Scripts of timed signs against expected findings. A script line is `TIME WORDS`; TIME is in milliseconds. Between two lines
-//! the room is woken whenever it wants to be. A script begins with its services: `NAME UNIT CONNECT… [accept=MS] [unasked]`.
+//! the room is woken whenever it wants to be. A script begins with its services: `NAME UNIT CONNECT… [accept=MS] [unasked] [blind]`.
 
+mod errors;
+mod lately;
 mod owners;
 mod processes;
 mod quiet;
+mod storms;
 
 use std::{fmt::Write as _, net::SocketAddr, time::Duration};
 
@@ -40,12 +43,15 @@ fn settings(text: &str) -> Settings {
             asked: true,
             accept_after: Duration::from_millis(250),
             answer_after: Duration::from_secs(1),
+            status_5xx: true,
         };
         for word in words {
             if let Some(ms) = word.strip_prefix("accept=") {
                 watched.accept_after = Duration::from_millis(ms.parse().expect("milliseconds"));
             } else if word == "unasked" {
                 watched.asked = false;
+            } else if word == "blind" {
+                watched.status_5xx = false;
             } else if let Some(port) = word.strip_prefix("own:") {
                 watched.connects.push((Connect::Own, port.parse().expect("a port")));
             } else if let Some(port) = word.strip_prefix("dns:") {
@@ -138,6 +144,10 @@ impl World {
                 Finding::Watch(_) | Finding::AskListeners | Finding::Fronts { .. } if self.quiet => continue,
                 Finding::Watch(watch) => watching(&watch),
                 Finding::AskListeners => "ask for the listeners".to_owned(),
+                Finding::Asked { service, job, by } => {
+                    let by: Vec<String> = by.iter().map(|run| format!("{} {}", run.pid, run.comm)).collect();
+                    format!("{service}: job {job} may be asked for by [{}]", by.join(", "))
+                }
                 Finding::Fronts { service, fronts } => {
                     let fronts: Vec<&str> = fronts.iter().map(Service::as_str).collect();
                     format!("{service} is asked through [{}]", fronts.join(" "))
@@ -155,18 +165,28 @@ fn why(why: &Why) -> String {
             Some(SignalSent { signal, sender: Sender::Kernel, .. }) => {
                 format!(", signal {signal} sent by the kernel")
             }
+            Some(SignalSent { signal, sender: Sender::OomKiller, .. }) => {
+                format!(", signal {signal} for want of memory")
+            }
             Some(SignalSent { signal, sender: Sender::Process { pid, .. }, .. }) => {
                 format!(", signal {signal} sent by {pid}")
             }
         };
-        format!("process {} ended: {:?}{sent}", exit.pid, exit.cause)
+        let cause = exit.cause.map_or("not known how".to_owned(), |cause| format!("{cause:?}"));
+        format!("process {} ended: {cause}{sent}", exit.pid)
     };
     match why {
         Why::MainExit { exit, sent } => format!("main {}", ended(exit, sent)),
         Why::WorkerExit { exit, sent } => ended(exit, sent),
+        Why::WorkerStorm(storm) => format!("{} deaths of processes within {:?}", storm.deaths, storm.within),
         Why::AcceptStall(stall) => format!("accepts stall on {}", stall.port),
         Why::AnswerStall(stall) => format!("answers stall on {}", stall.port),
         Why::ListenerLost(port) => format!("nothing listens on {port}"),
+        Why::UnixStall(stall) => format!("accepts stall on {}", stall.path.display()),
+        Why::OomKill(killed) => format!("process {} is killed for want of memory", killed.pid),
+        Why::Stopped(sent) => format!("process {} is stopped", sent.pid),
+        Why::ServerErrors(errors) => format!("{} errors on {}", errors.errors, errors.port),
+        Why::LogErrors(errors) => format!("{} errors in {}", errors.errors, errors.path.display()),
         Why::InUse => "in use".to_owned(),
         Why::Loss => "signs were lost".to_owned(),
     }
@@ -180,7 +200,12 @@ fn watching(watch: &Watch) -> String {
     let cgroups: Vec<String> = watch.cgroups.iter().map(cgroup).collect();
     let port = |(port, how): (&Port, &WatchedPort)| format!("{port} ({:?})", how.accept_after);
     let ports: Vec<String> = watch.ports.iter().map(port).collect();
-    format!("watch cgroups [{}], ports [{}]", cgroups.join(" "), ports.join(" "))
+    let answers: Vec<&str> = watch.answers.iter().map(String::as_str).collect();
+    let answers =
+        if answers.is_empty() { String::new() } else { format!(", answers of {}", answers.join(" ")) };
+    let paths = watch.unix.iter().map(|(path, after)| format!(", {} ({after:?})", path.display()));
+    let paths: String = paths.collect();
+    format!("watch cgroups [{}], ports [{}]{paths}{answers}", cgroups.join(" "), ports.join(" "))
 }
 
 fn text(place: &Place) -> String {
@@ -204,7 +229,13 @@ fn saw(words: &[&str]) -> Saw {
                 other => panic!("cause {other}"),
             };
             let pid = u32::try_from(number(pid)).expect("a PID");
-            Saw::Exit(Exit { cgroup: CgroupId(number(cgroup)), pid, cause, comm: "web".into(), more: 0 })
+            Saw::Exit(Exit {
+                cgroup: CgroupId(number(cgroup)),
+                pid,
+                cause: Some(cause),
+                comm: "web".into(),
+                more: 0,
+            })
         }
         ["sent", cgroup, pid, signal, "by", sender] => Saw::SignalSent(SignalSent {
             cgroup: CgroupId(number(cgroup)),
@@ -217,17 +248,56 @@ fn saw(words: &[&str]) -> Saw {
                     uid: 0,
                     comm: "kill".into(),
                     cgroup: CgroupId(99),
+                    unit: String::new(),
                 },
             },
             more: 0,
+        }),
+        ["ran", pid, comm] => Saw::CommandRun(CommandRun {
+            pid: u32::try_from(number(pid)).expect("a PID"),
+            comm: (*comm).into(),
+            uid: 0,
+            cgroup: CgroupId(99),
+            unit: String::new(),
+        }),
+        ["job", id, unit, kind] => {
+            let step = match *kind {
+                "stop" => JobStep::New(Some(JobKind::Stop)),
+                "restart" => JobStep::New(Some(JobKind::Restart)),
+                "start" => JobStep::New(Some(JobKind::Start)),
+                "over" => JobStep::Removed { result: JobResult::Done, active: ActiveState::Inactive },
+                other => panic!("job {other}"),
+            };
+            let id = u32::try_from(number(id)).expect("a job");
+            Saw::Job(Job { unit: unit.parse().expect("a unit"), id, step })
+        }
+        ["oom", cgroup, pid] => Saw::OomKill(OomKill {
+            cgroup: CgroupId(number(cgroup)),
+            pid: u32::try_from(number(pid)).expect("a PID"),
+            comm: "web".into(),
         }),
         ["listeners", rest @ ..] => Saw::Listeners(rest.iter().map(|text| listener(text)).collect()),
         ["up", at] => Saw::ListenerUp(port(at)),
         ["down", at, left] => Saw::ListenerDown { port: port(at), left: left.parse().expect("a number") },
         ["accept", at] => Saw::AcceptStall(stall(at)),
+        ["queue", path] => {
+            Saw::UnixStall(UnixStall { path: path.into(), age: Duration::from_millis(250), waiting: 1 })
+        }
         ["answer", at] => Saw::AnswerStall(stall(at)),
         ["over", at] => Saw::StallOver(port(at)),
+        ["errors", cgroup, at, errors] => Saw::ServerErrors(ServerErrors {
+            cgroup: CgroupId(number(cgroup)),
+            port: port(at),
+            status: 502,
+            errors: errors.parse().expect("a number"),
+        }),
         ["in_use", at] => Saw::InUse(port(at)),
+        ["log", service, errors, lines] => Saw::LogErrors(LogErrors {
+            service: Service::new(service),
+            path: "/var/log/access.log".into(),
+            errors: errors.parse().expect("a number"),
+            lines: lines.parse().expect("a number"),
+        }),
         ["loss"] => Saw::Loss(Loss { lost: 1, place: "ring buffer".into() }),
         ["works"] => Saw::Working { works: true, why: String::new() },
         other => panic!("not a word of the script: {other:?}"),
@@ -244,7 +314,7 @@ fn listener(text: &str) -> Listener {
     Listener { place, cgroup: Some(CgroupId(cgroup.parse().expect("a cgroup"))), queue: 0, limit: 128 }
 }
 
-/// `run=N`, `cgroup=N`, `main=PID`, `down`.
+/// `run=N`, `cgroup=N`, `path=PATH`, `main=PID`, `down`.
 fn unit(name: &str, words: &[&str]) -> UnitState {
     let mut unit = UnitState {
         unit: name.parse().expect("a unit"),
@@ -281,6 +351,7 @@ fn unit(name: &str, words: &[&str]) -> UnitState {
             Some(("run", run)) => unit.incarnation = Some(Incarnation([run.parse().expect("a run"); 16])),
             Some(("cgroup", cgroup)) => unit.cgroup = Some(CgroupId(cgroup.parse().expect("a cgroup"))),
             Some(("main", pid)) => unit.main_pid = Some(pid.parse().expect("a PID")),
+            Some(("path", path)) => unit.cgroup_path = path.into(),
             None if *word == "down" => unit.active = ActiveState::Failed,
             _ => panic!("word {word}"),
         }

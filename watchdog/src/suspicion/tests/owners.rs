@@ -18,12 +18,12 @@ fn a_port_leads_to_the_unit_that_owns_it_and_to_those_that_are_asked_through_it(
         expect![[r#"
             > 0 unit web.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7:100], ports [80 (100ms)]
+              watch cgroups [7:100], ports [80 (100ms)], /run/db.sock (250ms)
             > 0 unit php.service run=1 cgroup=8 main=200
               ask for the listeners
-              watch cgroups [7:100 8:200], ports [80 (100ms)]
+              watch cgroups [7:100 8:200], ports [80 (100ms)], /run/db.sock (250ms)
             > 1 listeners 0.0.0.0:80@7 0.0.0.0:443@7 /run/db.sock@9
-              watch cgroups [7:100 8:200], ports [80 (100ms) 443 (250ms)]
+              watch cgroups [7:100 8:200], ports [80 (100ms) 443 (250ms)], /run/db.sock (250ms)
               php is asked through [web]
             > 2 accept 80
               2ms php, since 2ms: accepts stall on 80
@@ -114,9 +114,35 @@ fn a_unix_socket_leads_to_its_front() {
         expect![[r#"
             > 0 unit gate.service run=1 cgroup=7 main=100
               ask for the listeners
-              watch cgroups [7:100], ports []
+              watch cgroups [7:100], ports [], /run/gate.sock (250ms)
             > 1 listeners /run/gate.sock@7
               app is asked through [gate]
+        "#]],
+    );
+}
+
+#[test]
+fn f2_a_queue_of_a_unix_socket_leads_to_its_owner_and_to_those_that_are_asked_through_it() {
+    check(
+        "php php.service 127.0.0.1:80; app app.service unix:/run/php.sock accept=100; db db.service own:5432",
+        "0 unit php.service run=1 cgroup=7 main=100
+         0 unit db.service run=1 cgroup=8 main=200
+         1 listeners 0.0.0.0:5432@8 /run/php.sock@7
+         2 queue /run/php.sock
+         3 queue /run/other.sock",
+        expect![[r#"
+            > 0 unit php.service run=1 cgroup=7 main=100
+              ask for the listeners
+              watch cgroups [7:100], ports [80 (250ms) 5432 (250ms)], /run/php.sock (100ms)
+            > 0 unit db.service run=1 cgroup=8 main=200
+              ask for the listeners
+              watch cgroups [7:100 8:200], ports [80 (250ms) 5432 (250ms)], /run/php.sock (100ms)
+            > 1 listeners 0.0.0.0:5432@8 /run/php.sock@7
+              app is asked through [php]
+            > 2 queue /run/php.sock
+              2ms app, since 2ms: accepts stall on /run/php.sock
+              2ms php, since 2ms: accepts stall on /run/php.sock
+            > 3 queue /run/other.sock
         "#]],
     );
 }
@@ -183,6 +209,7 @@ fn where_a_unit_listened_is_known_after_it_went_down() {
               ask for the listeners
               watch cgroups [7:100], ports [9 (250ms) 80 (250ms) 8080 (250ms)]
             > 1 listeners 0.0.0.0:80@7 /run/web.sock@7
+              watch cgroups [7:100], ports [9 (250ms) 80 (250ms) 8080 (250ms)], /run/web.sock (250ms)
             > 2 unit web.service run=1 cgroup=7 down
             > 3 listeners
             > 4 places web

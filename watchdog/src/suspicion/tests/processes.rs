@@ -1,3 +1,5 @@
+//! Whose process that was, and whether its end is told.
+
 use expect_test::expect;
 
 use super::check;
@@ -27,6 +29,34 @@ fn the_end_of_a_main_process_is_told_apart_from_that_of_a_worker_and_of_a_strang
               1.004s web, since 1.004s: main process 100 ended: Code(0)
             > 1005 exit 7 0 signal 9
               1.005s web, since 1.005s: process 0 ended: Signal { signal: 9, core: false }
+        "#]],
+    );
+}
+
+#[test]
+fn d10_a_worker_that_its_master_lets_go_is_no_suspicion_unless_it_may_be_the_master() {
+    check(
+        "web web.service own:80; app app.service own:81",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         0 unit app.service run=2 cgroup=8
+         1000 exit 7 101 signal 15
+         1001 exit 7 102 signal 1
+         1002 exit 7 103 signal 9
+         1003 exit 8 200 signal 15
+         1004 exit 7 100 signal 15",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 0 unit app.service run=2 cgroup=8
+            > 1000 exit 7 101 signal 15
+            > 1001 exit 7 102 signal 1
+            > 1002 exit 7 103 signal 9
+              1.002s web, since 1.002s: process 103 ended: Signal { signal: 9, core: false }
+            > 1003 exit 8 200 signal 15
+              1.003s app, since 1.003s: process 200 ended: Signal { signal: 15, core: false }
+            > 1004 exit 7 100 signal 15
+              1.004s web, since 1.004s: main process 100 ended: Signal { signal: 15, core: false }
         "#]],
     );
 }
@@ -102,93 +132,6 @@ fn an_exit_of_the_last_run_says_nothing_of_the_present_one() {
 }
 
 #[test]
-fn who_sent_the_signal_is_told_with_the_end() {
-    check(
-        "web web.service own:80",
-        "0 only suspicions
-         0 unit web.service run=1 cgroup=7 main=100
-         1000 sent 7 100 15 by 41
-         1001 sent 7 100 9 by 42
-         1002 sent 7 101 9 by 43
-         1003 exit 7 100 signal 9
-         1004 exit 7 101 signal 9
-         1005 exit 7 102 signal 9",
-        expect![[r#"
-            > 0 only suspicions
-            > 0 unit web.service run=1 cgroup=7 main=100
-            > 1000 sent 7 100 15 by 41
-            > 1001 sent 7 100 9 by 42
-            > 1002 sent 7 101 9 by 43
-            > 1003 exit 7 100 signal 9
-              1.003s web, since 1.003s: main process 100 ended: Signal { signal: 9, core: false }, signal 9 sent by 42
-            > 1004 exit 7 101 signal 9
-              1.004s web, since 1.004s: process 101 ended: Signal { signal: 9, core: false }, signal 9 sent by 43
-            > 1005 exit 7 102 signal 9
-              1.005s web, since 1.005s: process 102 ended: Signal { signal: 9, core: false }
-        "#]],
-    );
-}
-
-#[test]
-fn a_handler_that_exits_is_told_with_its_signal() {
-    check(
-        "web web.service own:80",
-        "0 only suspicions
-         0 unit web.service run=1 cgroup=7 main=100
-         1000 sent 7 100 15 by 41
-         3000 exit 7 100 code 0",
-        expect![[r#"
-            > 0 only suspicions
-            > 0 unit web.service run=1 cgroup=7 main=100
-            > 1000 sent 7 100 15 by 41
-            > 3000 exit 7 100 code 0
-              3s web, since 3s: main process 100 ended: Code(0), signal 15 sent by 41
-        "#]],
-    );
-}
-
-#[test]
-fn a_signal_of_long_ago_or_of_another_number_is_not_what_ended_it() {
-    check(
-        "web web.service own:80",
-        "0 only suspicions
-         0 unit web.service run=1 cgroup=7 main=100
-         1000 sent 7 100 15 by 41
-         11000 exit 7 100 code 0
-         12000 sent 7 100 15 by 41
-         12001 exit 7 100 signal 9",
-        expect![[r#"
-            > 0 only suspicions
-            > 0 unit web.service run=1 cgroup=7 main=100
-            > 1000 sent 7 100 15 by 41
-            > 11000 exit 7 100 code 0
-              11s web, since 11s: main process 100 ended: Code(0)
-            > 12000 sent 7 100 15 by 41
-            > 12001 exit 7 100 signal 9
-              12.001s web, since 12.001s: main process 100 ended: Signal { signal: 9, core: false }
-        "#]],
-    );
-}
-
-#[test]
-fn a_fault_that_the_kernel_signals_names_the_kernel() {
-    check(
-        "web web.service own:80",
-        "0 only suspicions
-         0 unit web.service run=1 cgroup=7 main=100
-         1000 sent 7 101 11 by kernel
-         1000 exit 7 101 signal 11",
-        expect![[r#"
-            > 0 only suspicions
-            > 0 unit web.service run=1 cgroup=7 main=100
-            > 1000 sent 7 101 11 by kernel
-            > 1000 exit 7 101 signal 11
-              1s web, since 1s: process 101 ended: Signal { signal: 11, core: false }, signal 11 sent by the kernel
-        "#]],
-    );
-}
-
-#[test]
 fn a_loss_makes_every_service_suspect_and_asks_for_the_listeners() {
     check(
         "web web.service own:80; app app.service own:8080",
@@ -229,6 +172,35 @@ fn c13_the_end_of_a_process_that_a_watchdog_before_watched_is_understood() {
             > 1002 unit web.service run=2 cgroup=9 main=300
               ask for the listeners
               watch cgroups [9:300], ports [80 (250ms)]
+        "#]],
+    );
+}
+
+#[test]
+fn a_process_that_is_stopped_makes_its_service_suspect_at_once() {
+    check(
+        "web web.service own:80; cron cron.service unasked",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         0 unit cron.service run=2 cgroup=8 main=200
+         1000 sent 7 100 19 by 4711
+         1001 sent 7 101 20 by kernel
+         1002 sent 7 100 15 by 4711
+         1003 sent 8 200 19 by 4711
+         1004 alive web
+         1005 sent 7 100 19 by 4711",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 0 unit cron.service run=2 cgroup=8 main=200
+            > 1000 sent 7 100 19 by 4711
+              1s web, since 1s: process 100 is stopped
+            > 1001 sent 7 101 20 by kernel
+              1.001s web, since 1.001s: process 101 is stopped
+            > 1002 sent 7 100 15 by 4711
+            > 1003 sent 8 200 19 by 4711
+            > 1004 alive web
+            > 1005 sent 7 100 19 by 4711
         "#]],
     );
 }

@@ -310,6 +310,7 @@ impl World {
             body_bytes: 0,
             warnings: vec![],
             evidence: None,
+            ailments: None,
         })));
     }
 }

@@ -101,7 +101,7 @@ impl Systemd {
         }
         unit.unreaped = Some(cause);
         let (cgroup, pid) = (CgroupId(u64::from(unit.run)), unit.run + 100);
-        let exit = Exit { cgroup, pid, cause, comm: "web".into(), more: 0 };
+        let exit = Exit { cgroup, pid, cause: Some(cause), comm: "web".into(), more: 0 };
         let service = unit.service.clone();
         let why = Why::MainExit { exit, sent: None };
         self.signs.push_back(Input::Suspicion(Suspicion { service, at: now, why }));
@@ -210,6 +210,7 @@ impl Systemd {
             Question::Pressure => Known::Pressure(Box::default()),
             Question::PidFile => Known::PidFile(None),
             Question::Others => Known::Others(Box::new(Others { began: Some(Mono(0)), ..Others::default() })),
+            Question::MainProcess => Known::MainProcess { unreaped: false },
             Question::LastWords => Known::LastWords(vec!["cannot go on".into()]),
         };
         let fact = Input::Fact(Fact { order: look.id, service: look.service, at: now, known });
@@ -225,7 +226,8 @@ impl Systemd {
             | Question::Ourselves
             | Question::PidFile
             | Question::Others
-            | Question::LastWords => self.results.push((self.sent, fact)),
+            | Question::LastWords
+            | Question::MainProcess => self.results.push((self.sent, fact)),
         }
     }
 

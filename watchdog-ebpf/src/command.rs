@@ -1,0 +1,97 @@
+//! Who may be about to ask systemd for something: programs that do are told by their name when they are run.
+//!
+//! Best effort, to explain a stop that comes soon after. A host that runs them in a storm is told of some: what is left out
+//! here has done nothing to a watched unit yet, and is not counted.
+
+use aya_ebpf::{
+    btf_maps::PerCpuArray,
+    helpers::generated::bpf_get_current_uid_gid,
+    macros::{btf_map, btf_tracepoint},
+    programs::BtfTracePointContext,
+};
+use watchdog_common::Kind;
+
+use crate::{kernel::now, names, record::tell, task};
+
+/// So many are told on one CPU within [`WITHIN_NS`].
+const TOLD: u32 = 16;
+const WITHIN_NS: u64 = 1_000_000_000;
+
+/// Programs that have a watched unit stopped or restarted, by what the kernel calls a process of theirs: 15 bytes.
+const NAMES: [[u64; 2]; 17] = [
+    name(b"systemctl"),
+    name(b"service"),
+    name(b"shutdown"),
+    name(b"reboot"),
+    name(b"halt"),
+    name(b"poweroff"),
+    name(b"init"),
+    name(b"telinit"),
+    name(b"dpkg"),
+    name(b"apt"),
+    name(b"apt-get"),
+    name(b"rpm"),
+    name(b"dnf"),
+    name(b"yum"),
+    name(b"unattended-upgr"),
+    name(b"needrestart"),
+    name(b"invoke-rc.d"),
+];
+
+const fn name(text: &[u8]) -> [u64; 2] {
+    let mut halves = [[0; 8]; 2];
+    let mut at = 0;
+    while at < text.len() {
+        halves[at / 8][at % 8] = text[at];
+        at += 1;
+    }
+    [u64::from_ne_bytes(halves[0]), u64::from_ne_bytes(halves[1])]
+}
+
+/// What was told lately on a CPU.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Lately {
+    since: u64,
+    told: u64,
+}
+
+#[btf_map]
+static COMMANDS: PerCpuArray<Lately, 1> = PerCpuArray::new();
+
+/// `sched_process_exec(task, old_pid, bprm)`: the process bears its new name already.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn command(ctx: BtfTracePointContext) -> u32 {
+    let runs: u64 = ctx.arg(0);
+    let comm = task::comm(runs);
+    let [first, second] = task::halves(&comm);
+    if !NAMES.iter().any(|[one, two]| *one == first && *two == second) {
+        return 0;
+    }
+    // a container's systemd is none of ours
+    if !task::is_beside_us(runs) || is_too_many() {
+        return 0;
+    }
+    tell(Kind::CommandRun, |record| {
+        record.sender_cgroup = names::noted(runs);
+        record.sender_pid = task::pid(runs);
+        // SAFETY: reads the credentials of the task that runs now, which is this one.
+        record.sender_uid = unsafe { bpf_get_current_uid_gid() } as u32;
+        record.comm = comm;
+    });
+    0
+}
+
+#[inline(always)]
+fn is_too_many() -> bool {
+    let Some(lately) = COMMANDS.get_ptr_mut(0) else { return true };
+    let now = now();
+    // SAFETY: this CPU's own; a program that interrupts this one may cost one count, never the growth.
+    unsafe {
+        if now.wrapping_sub((*lately).since) >= WITHIN_NS {
+            *lately = Lately { since: now, told: 0 };
+        }
+        (*lately).told += 1;
+        (*lately).told > u64::from(TOLD)
+    }
+}

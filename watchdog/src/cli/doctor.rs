@@ -1,0 +1,182 @@
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use futures_util::StreamExt as _;
+
+use super::{Exit, Where, complain, deadly};
+use crate::{
+    config, engine,
+    explain::{self, Facts},
+    look,
+    model::{Serving, Source, Unit},
+    sources::{
+        ebpf::{self, Refusal, Trial},
+        memory_events, pidfd, proc_connector,
+        sock_diag::{self, SockDiag},
+        units,
+    },
+    systemd::{self, Opened, Sockets, Way},
+};
+
+/// Where the verifier's words go unasked.
+const LOG: &str = "verifier.log";
+
+/// `watchdog doctor`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "It loads the probes as `run` does, and takes them out again: nothing is changed, and a watchdog \
+that runs is not disturbed.
+
+Exit code:
+  0   each class of failures is seen by the best that there is for it
+  1   some are seen by less, or systemd is not reached: the report says why, and what to do
+  77  not root: what root may do cannot be tried"
+)]
+pub(super) struct Doctor {
+    #[command(flatten)]
+    place: Where,
+    /// Where the verifier's words on refused programs go [default: verifier.log in state_directory]
+    #[arg(long, value_name = "PATH")]
+    verifier_log: Option<PathBuf>,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+impl Doctor {
+    pub(super) fn main(self) -> Exit {
+        if !rustix::process::geteuid().is_root() {
+            complain("not root: what root may do cannot be tried; try `sudo watchdog doctor`");
+            return Exit::NoPermission;
+        }
+        let host = look::host();
+        let Trial { loaded, refusals } = try_probes();
+        let (systemd, forgetful) = ask_systemd();
+        let sockets =
+            SockDiag::open().and_then(|mut sockets| sockets.listeners()).err().map(|fault| fault.to_string());
+        let rungs = rungs(&loaded, systemd.as_ref().err(), sockets.as_deref());
+        let verifier_log = self.keep(&refusals);
+        let probes = loaded.as_deref();
+        let report =
+            explain::doctor(Facts { host: &host, probes, systemd, sockets, forgetful, rungs, verifier_log });
+        let said = match self.json {
+            true => serde_json::to_string_pretty(&report)
+                .map_err(io::Error::from)
+                .and_then(|json| writeln!(io::stdout(), "{json}")),
+            false => write!(io::stdout(), "{report}"),
+        };
+        if let Err(fault) = said {
+            complain(format_args!("cannot write what was found: {fault}"));
+            return Exit::System;
+        }
+        if report.is_best() { Exit::Ok } else { Exit::Different }
+    }
+
+    /// Writes the verifier's words down, and says where; nowhere where it refused nothing.
+    fn keep(&self, refusals: &[Refusal]) -> Option<PathBuf> {
+        if refusals.is_empty() {
+            return None;
+        }
+        let folder = || match config::load(self.place.config.as_deref()) {
+            Ok(loaded) => loaded.settings.state_directory,
+            Err(_) => Path::new(config::DEFAULT_STATE).to_owned(),
+        };
+        let path = self.verifier_log.clone().unwrap_or_else(|| folder().join(LOG));
+        let mut text = String::new();
+        for Refusal { program, words } in refusals {
+            _ = write!(text, "── {program}\n{words}\n\n");
+        }
+        match fs::write(&path, text) {
+            Ok(()) => Some(path),
+            Err(fault) => {
+                complain(format_args!(
+                    "the verifier's words are not kept in {}: {fault} (see --verifier-log)",
+                    path.display()
+                ));
+                None
+            }
+        }
+    }
+}
+
+/// Whoever is killed for the call finds nothing out any more.
+fn try_probes() -> Trial {
+    match deadly::is_deadly(libc::SYS_bpf) {
+        true => Trial { loaded: Err(ebpf::Error::forbidden(deadly::BPF)), refusals: Vec::new() },
+        false => ebpf::trial(),
+    }
+}
+
+/// By what each class would be seen: as the sources would say it.
+fn rungs(
+    probes: &Result<Vec<ebpf::Missing>, ebpf::Error>,
+    systemd: Option<&String>,
+    sockets: Option<&str>,
+) -> Vec<Serving> {
+    let by_probes = match probes {
+        Ok(missing) => ebpf::serving(missing),
+        Err(fault) => ebpf::serving_nothing(&fault.to_string()),
+    };
+    engine::rungs(&[
+        (Source::Ebpf, by_probes),
+        (Source::Units, units::serving(systemd.is_none(), systemd.map_or("", String::as_str))),
+        (Source::SockDiag, sock_diag::serving(sockets.is_none(), sockets.unwrap_or_default())),
+        (Source::ProcConnector, messages()),
+        (Source::Pidfd, pidfd::offer()),
+        (Source::Procfs, memory_events::offer()),
+    ])
+}
+
+/// What the kernel's messages on processes would serve; nothing is said of them where they cannot be tried.
+fn messages() -> Vec<Serving> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map(|runtime| runtime.block_on(proc_connector::offer())).unwrap_or_default()
+}
+
+/// By which way systemd is reached, and which units of this program keep no descriptors.
+fn ask_systemd() -> (Result<Way, String>, Vec<String>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(fault) => return (Err(fault.to_string()), Vec::new()),
+    };
+    runtime.block_on(async {
+        let Opened { connection, mut messages } =
+            match systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await {
+                Ok(opened) => opened,
+                Err(fault) => return (Err(fault.to_string()), Vec::new()),
+            };
+        tokio::spawn(async move { while messages.next().await.is_some() {} });
+        let mut forgetful = Vec::new();
+        for name in ["watchdog.service", "service-watchdog.service"] {
+            let Ok(unit) = name.parse::<Unit>() else { continue };
+            // Debian's hardware watchdog has the same name
+            let Ok(said) = connection.read(&unit).await else { continue };
+            let own = std::env::current_exe().ok();
+            if own.is_some() && said.program.flatten() == own && said.keeps == Some(0) {
+                forgetful.push(name.to_owned());
+            }
+        }
+        (Ok(connection.way()), forgetful)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifiers_words_are_kept_whole_where_it_refused_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("words");
+        let doctor = Doctor { place: Where { config: None }, verifier_log: Some(path.clone()), json: false };
+        assert_eq!(doctor.keep(&[]), None);
+        assert!(!path.exists());
+        let words = "0: R1=ctx()\n1: invalid access\nprocessed 2 insns".to_owned();
+        assert_eq!(doctor.keep(&[Refusal { program: "exit", words: words.clone() }]), Some(path.clone()));
+        assert_eq!(fs::read_to_string(path).unwrap(), format!("── exit\n{words}\n\n"));
+    }
+}

@@ -1,0 +1,191 @@
+//! What is true now, at a glance.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::check::{say, several};
+use crate::{
+    model::{
+        FileState, Health, IncidentEnd, LoadState, Mono, ServiceStatus, Serving, SinkStatus, SourceStatus,
+        Status,
+    },
+    stream,
+};
+
+/// The text for people; with colours where they are wanted.
+pub fn status(status: &Status, coloured: bool) -> String {
+    let mut text = format!("watchdog {}, running for {}", status.version, ago(status.at, status.since));
+    if status.observe {
+        text += "; it only observes: everything is decided and nothing is done";
+    }
+    text += "\n\n";
+    services(&mut text, status, coloured);
+    if !status.rungs.is_empty() {
+        text += "\nFailures are seen by\n";
+        let width = status.rungs.iter().map(|it| it.rung.name().len()).max().unwrap_or(0);
+        status.rungs.iter().for_each(|serving| rung(&mut text, serving, width));
+    }
+    let trouble: Vec<String> =
+        status.sources.iter().filter_map(source).chain(status.events.iter().filter_map(sink)).collect();
+    if !trouble.is_empty() {
+        text += "\nSources and sinks in trouble\n";
+        trouble.iter().for_each(|line| text += &format!("  {line}\n"));
+    }
+    if !status.ticks.is_empty() {
+        text += "\nWhat ticks while all is well\n";
+    }
+    let width = status.ticks.iter().map(|tick| say(tick.every).len()).max().unwrap_or(0);
+    for tick in &status.ticks {
+        text += &format!("  every {:<width$}  {}\n", say(tick.every), tick.what);
+    }
+    text
+}
+
+fn services(text: &mut String, status: &Status, coloured: bool) {
+    let head = ["SERVICE", "ENABLED", "ACTIVE", "HEALTHY", "RESTARTS LEFT", ""].map(str::to_owned);
+    let rows = status.services.iter().map(|it| {
+        let restarts = format!("{} of {} in {}", it.budget.left, it.budget.of, say(it.budget.within));
+        let healthy = healthy(it.health).to_owned();
+        let what = what(it, status.at);
+        (Some(it.health), [it.service.to_string(), enabled(it).into(), active(it), healthy, restarts, what])
+    });
+    let table: Vec<(Option<Health>, [String; 6])> = [(None, head)].into_iter().chain(rows).collect();
+    let width =
+        |column: usize| table.iter().map(|(_, cells)| cells[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 5] = std::array::from_fn(width);
+    for (health, cells) in &table {
+        let mut line = String::new();
+        for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+            let padded = format!("{cell:<width$}  ");
+            match health.filter(|_| coloured && column == 3) {
+                Some(health) => _ = write!(line, "{}{padded}\x1b[0m", colour(health)),
+                None => line += &padded,
+            }
+        }
+        line += &cells[5];
+        *text += line.trim_end();
+        *text += "\n";
+    }
+    let budget = status.budget;
+    *text += &format!(
+        "\n{} left of {} in {} for all services together\n",
+        several(budget.left, "restart"),
+        budget.of,
+        say(budget.within)
+    );
+}
+
+fn enabled(it: &ServiceStatus) -> &'static str {
+    match (it.load, it.file) {
+        (Some(LoadState::NotFound), _) => "absent",
+        (None, _) | (_, None) => "?",
+        (Some(LoadState::Loaded | LoadState::Masked | LoadState::Error), Some(file)) => match file {
+            FileState::Other => "yes",
+            FileState::Disabled => "no",
+            FileState::Masked => "masked",
+        },
+    }
+}
+
+fn active(it: &ServiceStatus) -> String {
+    match it.active {
+        None => "?".to_owned(),
+        Some(active) if active.is_up() => "yes".to_owned(),
+        Some(active) if active.is_down() => "no".to_owned(),
+        Some(_) => it.sub.clone(),
+    }
+}
+
+fn healthy(health: Health) -> &'static str {
+    match health {
+        Health::Well => "yes",
+        Health::Unsure => "?",
+        Health::Down | Health::Failing => "no",
+        Health::Quarantined => "quarantine",
+    }
+}
+
+fn colour(health: Health) -> &'static str {
+    match health {
+        Health::Well => "\x1b[32m",
+        Health::Unsure => "\x1b[33m",
+        Health::Down | Health::Failing | Health::Quarantined => "\x1b[1;31m",
+    }
+}
+
+/// What goes on, what waits, or what was last.
+fn what(it: &ServiceStatus, now: Mono) -> String {
+    let mut said = Vec::new();
+    if let Some(pause) = &it.pause {
+        said.push(format!("paused by {} for another {} ({})", pause.by, ago(pause.until, now), pause.reason));
+    }
+    match (&it.incident, &it.last) {
+        (Some(incident), _) => {
+            let restarts = match incident.restarts {
+                0 => String::new(),
+                some => format!(" and {}", several(some, "restart")),
+            };
+            let since = ago(now, incident.began);
+            let step = &incident.last_step;
+            said.push(format!("{}: incident {} for {since}{restarts}: {step}", it.stage, incident.id));
+        }
+        (None, _) if it.health != Health::Well => said.push(it.stage.clone()),
+        (None, Some(last)) => {
+            let end = match last.end {
+                IncidentEnd::Recovered => "recovered after",
+                IncidentEnd::Quarantined => "quarantined after",
+                IncidentEnd::StoodDown => "left alone after",
+                IncidentEnd::Superseded => "started by another hand after",
+            };
+            said.push(format!("last incident {} ago: {end} {}", ago(now, last.ended), rounded(last.took)));
+        }
+        (None, None) if it.stage == "up" => {}
+        (None, None) => said.push(it.stage.clone()),
+    }
+    if let Some(held) = &it.held {
+        said.push(format!("held for {}: {}", ago(now, held.since), stream::held(&held.hold)));
+    }
+    said.join("; ")
+}
+
+fn rung(text: &mut String, serving: &Serving, width: usize) {
+    let Serving { class, rung, why } = serving;
+    let line = match why.is_empty() {
+        true => format!("  {:<14} {}", class.name(), rung.name()),
+        false => format!("  {:<14} {:<width$}  nothing better: {why}", class.name(), rung.name()),
+    };
+    *text += &line;
+    *text += "\n";
+}
+
+fn source(it: &SourceStatus) -> Option<String> {
+    let name = it.source.name();
+    let lost = match (it.losses, it.lost) {
+        (0, _) => None,
+        (times, 0) => Some(format!("has lost something {times} times, each looked at again")),
+        (times, lost) => Some(format!("has lost {lost} records, in {times} gaps, each looked at again")),
+    };
+    let fails = (it.works == Some(false)).then(|| format!("does not work: {}", it.why));
+    let said: Vec<String> = fails.into_iter().chain(lost).collect();
+    (!said.is_empty()).then(|| format!("{name} {}", said.join("; it ")))
+}
+
+fn sink(it: &SinkStatus) -> Option<String> {
+    let lost = (it.lost > 0).then(|| format!("{} events were not written", it.lost));
+    let said: Vec<String> = it.fault.clone().into_iter().chain(lost).collect();
+    (!said.is_empty()).then(|| format!("events to {}: {}", it.sink, said.join("; ")))
+}
+
+fn ago(later: Mono, earlier: Mono) -> String {
+    rounded(later.since(earlier))
+}
+
+/// To what one still wants to know.
+fn rounded(time: Duration) -> String {
+    let seconds = time.as_secs();
+    say(match seconds {
+        0 => Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0)),
+        1..3_600 => Duration::from_secs(seconds),
+        3_600..172_800 => Duration::from_secs(seconds / 60 * 60),
+        172_800.. => Duration::from_secs(seconds / 3_600 * 3_600),
+    })
+}

@@ -1,0 +1,22 @@
+//! How all services stand, for people and for programs that look: nothing is decided by it.
+
+use super::{Host, Policy};
+use crate::model::{Budget, Mono, ServiceStatus};
+
+impl Policy {
+    /// How each service stands at this moment, in the order of their names; what only the engine counts is left empty.
+    pub fn standings(&self, now: Mono) -> Vec<ServiceStatus> {
+        self.keepers.values().map(|keeper| keeper.standing(now)).collect()
+    }
+
+    /// Restarts that the whole host may cost yet.
+    pub fn host_budget(&self, now: Mono) -> Budget {
+        let Host { restarts: of, within, .. } = self.host;
+        Budget { left: self.host_tries.left(now, of, within), of, within }
+    }
+
+    /// Everything is decided, and nothing is done.
+    pub fn observes(&self) -> bool {
+        self.host.observe
+    }
+}
