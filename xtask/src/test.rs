@@ -121,6 +121,13 @@ impl Sum {
         }
     }
 
+    /// Takes another sum's numbers.
+    pub(crate) fn take(&mut self, other: &Sum) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+
     /// None failed.
     pub(crate) fn good(&self) -> bool {
         self.failed == 0

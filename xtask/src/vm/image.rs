@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{kernel::Kernel, programs::Programs};
+use super::{Boot, kernel::Kernel, programs::Programs};
 
 /// Programs, and where a guest has them.
 const PROGRAMS: [(&str, &str); 6] = [
@@ -38,9 +38,10 @@ stty -F /dev/ttyS1 raw
 depmod
 puppet=$(cat /vm/puppet-path) # the tests know it by the place where it was built
 mkdir -p "${puppet%/*}" && ln -s /vm/puppet "$puppet"
-filter=$(cat /vm/filter)
-for program in stories kernel; do
-    "/vm/$program" --test-threads=1 ${filter:+"$filter"}
+for filters in /vm/filters/*; do
+    program=${filters##*/?-}
+    set -- $(cat "$filters")
+    "/vm/$program" --test-threads=1 "$@"
     echo "vm: $program ended with $?"
 done
 systemctl poweroff --force --force
@@ -55,15 +56,10 @@ ExecStart=/vm/run
 ";
 
 /// Answers the file. Nothing in it is compressed: that would cost the guest more time than it saves.
-pub(crate) fn build(
-    folder: &Path,
-    kernel: &Kernel,
-    programs: &Programs,
-    filter: Option<&str>,
-) -> Result<PathBuf> {
+pub(crate) fn build(folder: &Path, kernel: &Kernel, programs: &Programs, boot: &Boot<'_>) -> Result<PathBuf> {
     let root = ::lab::prepare()?;
     let base = base(&root, folder)?;
-    let layer = layer(&root, folder, kernel, programs, filter)?;
+    let layer = layer(&root, folder, kernel, programs, boot)?;
     let image = folder.join("initrd");
     fs::copy(&base, &image).with_context(|| format!("cannot write {}", image.display()))?;
     let mut file = File::options().append(true).open(&image).context("cannot open the initrd")?;
@@ -93,7 +89,7 @@ fn layer(
     folder: &Path,
     kernel: &Kernel,
     programs: &Programs,
-    filter: Option<&str>,
+    boot: &Boot<'_>,
 ) -> Result<PathBuf> {
     let layer = folder.join("layer");
     if layer.exists() {
@@ -111,7 +107,12 @@ fn layer(
         let name = if kernel.modules().join(&packed).is_file() { &packed } else { module };
         copy(&kernel.modules().join(name), &modules.join(name))?;
     }
-    write(&layer.join("vm/filter"), filter.unwrap_or_default())?;
+    // in the order of their names
+    for (name, filters) in [("1-stories", Some(boot.stories)), ("2-kernel", boot.kernel)] {
+        if let Some(filters) = filters {
+            write(&layer.join("vm/filters").join(name), &filters.join(" "))?;
+        }
+    }
     write(
         &layer.join("vm/puppet-path"),
         programs.file("puppet")?.to_str().context("target/ has no plain name")?,

@@ -1,5 +1,10 @@
 //! `cargo xtask bench`: how soon and how cheap, on a throw-away host of this machine, against what was promised.
 
+mod costs;
+mod sight;
+mod storm;
+mod table;
+
 use std::{
     io::{BufRead, BufReader},
     process::{ExitCode, Stdio},
@@ -12,6 +17,7 @@ use clap::Args;
 use rustix::process::Signal;
 
 use crate::steps::{cargo, run};
+use table::{Table, median};
 
 const LIMIT: Duration = Duration::from_secs(30);
 const URL: &str = "http://127.0.0.1:7000/";
@@ -22,6 +28,12 @@ pub(crate) struct Bench {
     /// Runs of each measurement
     #[arg(long, default_value_t = 10)]
     runs: usize,
+    /// Runs of each measurement of how soon something is seen
+    #[arg(long, default_value_t = 50)]
+    sights: usize,
+    /// Pairs of measurements of nginx's throughput, with watchdog and without
+    #[arg(long, default_value_t = 20)]
+    pairs: usize,
     /// Seconds in which wake-ups are counted
     #[arg(long, default_value_t = 60)]
     seconds: u64,
@@ -47,6 +59,7 @@ impl Bench {
             .with(built.join("watchdog"), ::lab::PROGRAM)
             .with(built.join("victim"), "/usr/local/bin/victim")
             .with(built.join("floor"), "/usr/local/bin/floor")
+            .with(built.join("storm"), storm::PROGRAM)
             .boot()?;
         lab.service(UNIT, "/usr/local/bin/victim 7000", "")?;
         lab.drop_in(UNIT, "[Unit]\nStartLimitIntervalSec=0\n")?;
@@ -57,7 +70,8 @@ impl Bench {
         table.row("SIGKILL to good answer, floor (a pidfd and RestartUnit)", &floor, None);
         let systemd = by_systemd(&lab, self.runs)?;
         table.row("SIGKILL to good answer, systemd's own Restart=", &systemd, None);
-        let watchdog = lab.watchdog(CONFIGURATION)?;
+        lab.service(storm::NOISY, &format!("{} \"block 1\" park", storm::PROGRAM), "")?;
+        let watchdog = lab.watchdog(&format!("{CONFIGURATION}{}", storm::CONFIGURATION))?;
         guarded(&watchdog, 0)?;
         let mut requests = Vec::new();
         let dead = times(self.runs, || {
@@ -83,6 +97,17 @@ impl Bench {
                 if traffic { "wake-ups a second, under traffic" } else { "wake-ups a second, at rest" };
             table.row(name, &[per_second], Some((1.0, 1.0)));
         }
+        let storm = storm::of_ends(&lab, self.runs)?;
+        table.row(
+            "death among 20,000 foreign ends a second to new start",
+            &storm,
+            Some((50.0, f64::INFINITY)),
+        );
+        let storm = storm::of_records(&lab, self.runs)?;
+        table.row("death among 50,000 records a second to new start", &storm, Some((50.0, f64::INFINITY)));
+        end(watchdog)?;
+        sight::measure(&lab, &mut table, self.sights)?;
+        costs::measure(&lab, &mut table, self.pairs)?;
         Ok(if table.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -178,47 +203,13 @@ fn guarded(watchdog: &Watchdog, since: u64) -> Result<()> {
     watchdog.wait_for("a good heartbeat", LIMIT, good).map(drop)
 }
 
+/// Ends it, for there is one on a host.
+fn end(watchdog: Watchdog) -> Result<()> {
+    watchdog.signal(Signal::TERM)?;
+    watchdog.wait().map(drop)
+}
+
 /// Milliseconds.
 fn since(from: u64, to: u64) -> f64 {
     to.saturating_sub(from) as f64 / 1000.0
-}
-
-fn sorted(values: &[f64]) -> Vec<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted
-}
-
-fn median(values: &[f64]) -> f64 {
-    let sorted = sorted(values);
-    let (low, high) = ((sorted.len().max(1) - 1) / 2, sorted.len() / 2);
-    if sorted.is_empty() { f64::NAN } else { (sorted[low] + sorted[high]) / 2.0 }
-}
-
-/// Prints each row as it is known.
-struct Table {
-    kept: bool,
-}
-
-impl Default for Table {
-    fn default() -> Table {
-        println!(
-            "{:<58} {:>9} {:>9}   promised (median, worst)",
-            "milliseconds unless it says otherwise", "median", "worst"
-        );
-        Table { kept: true }
-    }
-}
-
-impl Table {
-    fn row(&mut self, name: &str, values: &[f64], promised: Option<(f64, f64)>) {
-        let (median, worst) = (median(values), sorted(values).last().copied().unwrap_or(f64::NAN));
-        let told = promised.map(|(most, at_worst)| {
-            let kept = median <= most && worst <= at_worst;
-            self.kept &= kept;
-            let shown = |limit: f64| if limit.is_finite() { format!("{limit:.1}") } else { "–".to_owned() };
-            format!("{}, {} {}", shown(most), shown(at_worst), if kept { "kept" } else { "NOT KEPT" })
-        });
-        println!("{name:<58} {median:>9.2} {worst:>9.2}   {}", told.unwrap_or_default());
-    }
 }
