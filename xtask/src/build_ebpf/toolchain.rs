@@ -120,6 +120,8 @@ impl Toolchain {
 
 /// Installs what is missing, as root.
 pub(super) fn install() -> Result<()> {
+    // an old list of packages offers a compiler that is too old
+    finish(Command::new("apt-get").args(["update", "--quiet"]))?;
     finish(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(PACKAGES))?;
     if linker().is_err() {
         let mut cargo = Command::new("cargo");
