@@ -57,6 +57,30 @@ fn c19_a_good_reload_watches_what_is_new_and_keeps_the_budget() -> Result<()> {
 }
 
 #[test]
+fn c19_the_command_says_whether_the_new_configuration_is_in_force_and_keeps_pauses() -> Result<()> {
+    play(|lab| {
+        lab.victim("one", 7001, "")?;
+        lab.victim("two", 7002, "")?;
+        let watchdog = lab.guard(&victim("one", 7001), &["one"])?;
+        lab.sh("watchdog pause one --reason 'an upgrade'")?;
+
+        lab.configure(&(victim("one", 7001) + "unti = 3\n"))?;
+        let said = lab.sh("watchdog reload 2>&1 || test $? = 78")?;
+        ensure!(said.contains("the old one stays in force") && said.contains("watchdog.toml:6"), "{said}");
+        let refused = |e: &Event| e.kind() == "command" && e.data("request")["done"] == false;
+        watchdog.wait_for("the refusal, on record", SOON, refused)?;
+
+        lab.configure(&(victim("one", 7001) + &victim("two", 7002)))?;
+        let said = lab.sh("watchdog reload --json")?;
+        ensure!(said.contains("is in force"), "{said}");
+        watchdog.wait_for("the new service", SOON, |e| is_alive(e, "two"))?;
+        let status = lab.sh("watchdog status || test $? -le 4")?;
+        ensure!(status.contains("(an upgrade)"), "{status}");
+        Ok(())
+    })
+}
+
+#[test]
 fn c19_a_reload_that_is_asked_for_during_the_start_comes_after_it() -> Result<()> {
     play(|lab| {
         lab.victim("victim", 7000, "")?;

@@ -23,6 +23,8 @@ pub(super) enum Exit {
     System,
     /// EX_TEMPFAIL: another watchdog runs.
     AnotherRuns,
+    /// EX_TEMPFAIL: something stands against what was asked for.
+    NotDone,
     /// EX_NOPERM: not root.
     NoPermission,
     /// Not of sysexits: how the worst service is.
@@ -42,7 +44,7 @@ impl From<Exit> for ExitCode {
             Exit::Unavailable => 69,
             Exit::Software => 70,
             Exit::System => 71,
-            Exit::AnotherRuns => 75,
+            Exit::AnotherRuns | Exit::NotDone => 75,
             Exit::NoPermission => 77,
             Exit::Health(Health::Well) => 0,
             Exit::Health(Health::Unsure) => 1,

@@ -3,6 +3,8 @@
 //! Invariant: a run that cannot begin says why and what to do on standard error, ends with a code of sysexits, and has
 //! changed nothing. Deliberately absent: daemonising; systemd does that.
 
+mod ask;
+mod change;
 mod check;
 mod control;
 mod deadly;
@@ -40,6 +42,12 @@ enum Command {
     Check(check::Check),
     /// How every service is, by what failures are seen, and what ticks; the exit code says the worst
     Status(status::Status),
+    /// Hands off services, for a time: watched, and nothing is done to them
+    Pause(change::Pause),
+    /// Hands on again
+    Resume(change::Resume),
+    /// Read the configuration again; with a fault the old one stays in force
+    Reload(change::Reload),
     /// Say by what failures would be seen on this host, what is missing for better, and what to do
     Doctor(doctor::Doctor),
     /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
@@ -68,6 +76,9 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run.main(),
         Command::Check(check) => check.main(),
         Command::Status(status) => status.main(),
+        Command::Pause(pause) => pause.main(),
+        Command::Resume(resume) => resume.main(),
+        Command::Reload(reload) => reload.main(),
         Command::Doctor(doctor) => doctor.main(),
         Command::Replay(replay) => replay.main(),
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::complain;
+use super::{complain, control::Reloaded};
 use crate::{
     config,
     engine::{Prepared, Request, Settings},
@@ -22,19 +22,23 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Over when the engine has taken the new configuration, or was told that it keeps the old one.
-    pub(super) async fn run(self, requests: mpsc::Sender<Request>) {
+    /// Over when the engine has taken the new configuration, or was told that it keeps the old one; whoever asked is told then.
+    pub(super) async fn run(self, requests: mpsc::Sender<Request>, asked: Option<Reloaded>) {
         let prepared = tokio::task::spawn_blocking(move || self.prepare()).await;
         let prepared = prepared.unwrap_or_else(|fault| Err(fault.to_string()));
-        match prepared {
+        let reloaded = match prepared {
             Ok(prepared) => {
                 let (taken, is_taken) = oneshot::channel();
                 requests.send(Request::Reload { prepared: Box::new(prepared), taken }).await.ok();
-                is_taken.await.ok();
+                is_taken.await.unwrap_or_else(|_| Err("watchdog is ending".to_owned()))
             }
             Err(faults) => {
-                requests.send(Request::KeptOld { faults }).await.ok();
+                requests.send(Request::KeptOld { faults: faults.clone() }).await.ok();
+                Err(faults)
             }
+        };
+        if let Some(asked) = asked {
+            asked.send(reloaded).ok();
         }
     }
 

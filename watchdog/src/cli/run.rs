@@ -42,6 +42,9 @@ const DISK: Duration = Duration::from_secs(10);
 /// The thread that may wait is kept once it is there: on a host without a task to spare there would be no other.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// So many who ask for a reload over the control socket may wait for it.
+const RELOADS: usize = 4;
+
 /// For so long at most the end of a thread is waited for.
 const LET_GO: Duration = Duration::from_millis(100);
 
@@ -148,7 +151,8 @@ impl Run {
             Ok(parts) => parts,
             Err(exit) => return exit,
         };
-        let _place = control::serve(&reload.control_socket, requests.clone());
+        let (reloads, mut asked_to_reload) = mpsc::channel(RELOADS);
+        let _place = control::serve(&reload.control_socket, requests.clone(), reloads);
         supervisor.ready();
         let lost = loop {
             tokio::select! {
@@ -174,7 +178,11 @@ impl Run {
                 }
                 Some(()) = signals.hang_up.recv(), if under_way.is_none() => {
                     supervisor.reloading();
-                    under_way = Some(tokio::spawn(reload.clone().run(requests.clone())));
+                    under_way = Some(tokio::spawn(reload.clone().run(requests.clone(), None)));
+                }
+                Some(asked) = asked_to_reload.recv(), if under_way.is_none() => {
+                    supervisor.reloading();
+                    under_way = Some(tokio::spawn(reload.clone().run(requests.clone(), Some(asked))));
                 }
                 () = end_of(&mut under_way) => {
                     under_way = None;

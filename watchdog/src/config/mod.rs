@@ -69,6 +69,23 @@ pub fn load(path: Option<&Path>) -> Result<Loaded, Faults> {
     understand(found)
 }
 
+/// Where the running watchdog listens, as far as these files say it: a fault elsewhere in them is no hindrance, for it runs by what
+/// was there before.
+///
+/// # Errors
+/// A path that was asked for cannot be read.
+pub fn control_socket(path: Option<&Path>) -> Result<PathBuf, Faults> {
+    let files::Found { mut sources, faults, .. } = files::find(path, Path::new(DEFAULT_FOLDER));
+    if path.is_some() && !faults.is_empty() {
+        return Err(Faults { sources, faults });
+    }
+    sources.retain(|source| source.text.contains("control_socket")); // the others need not be understood
+    let log = reader::Log::default();
+    let host = tree::merge(fragments(&mut sources, &log)).host;
+    let said = host.as_ref().map(|host| host::read(&Reader::host(host, &log)).control_socket);
+    Ok(said.unwrap_or(DEFAULT_SOCKET.into()))
+}
+
 fn understand(found: files::Found) -> Result<Loaded, Faults> {
     let files::Found { mut sources, ignored, faults } = found;
     let log = reader::Log::default();

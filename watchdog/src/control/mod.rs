@@ -1,37 +1,63 @@
 //! The API of a running watchdog: HTTP over a Unix socket, for its own commands and for `curl --unix-socket`.
 //!
 //! Invariants: it decides nothing and never holds the engine up: what is asked goes over a bounded channel, and whoever asks
-//! waits. Who may ask is judged by the kernel's word on the process behind each connection, not by the file's mode alone. A
-//! request has at most 8 KiB and two seconds, and sixteen are served at once.
+//! waits. Who may ask is judged by the kernel's word on the process behind each connection, not by the file's mode alone:
+//! root may read and write, members of the group may read. Whatever is asked to be changed is on record, with who asked and
+//! what was answered. A request has at most 8 KiB of headers, 64 KiB of body and two seconds; sixteen of others are served
+//! at once, and beside them eight of root, whom a flood of others does not keep out.
 //! Deliberately absent: TCP; knowledge of the engine, which is behind a channel.
 
+mod choose;
 mod client;
 mod metrics;
 mod peer;
+mod reply;
 mod serve;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::{io, path::PathBuf};
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use client::get;
+pub use choose::{Unknown, choose};
+pub use client::{get, post};
+pub use reply::{Fault, Reloaded, Report};
 pub use serve::serve;
 pub use socket::{Place, Socket};
 
-use crate::model::Status;
+use crate::model::{Audit, Change, Changed, Status};
 
 /// The path of the status, which is JSON; its version changes with the meaning of its fields.
 pub const STATUS: &str = "/v1/status";
 /// The path of the metrics, in OpenMetrics' text.
 pub const METRICS: &str = "/metrics";
+/// Hands off some services: `{"services": ["web*"], "for": "10m", "reason": "…"}`.
+pub const PAUSE: &str = "/v1/pause";
+/// Hands on again: `{"services": ["web*"]}`.
+pub const RESUME: &str = "/v1/resume";
+/// The configuration is read again.
+pub const RELOAD: &str = "/v1/reload";
 /// The group whose members may read.
 pub const GROUP: &str = "watchdog";
 
-/// Where the engine is asked for what is true now.
-pub type Asks = mpsc::Sender<oneshot::Sender<Box<Status>>>;
+/// Where requests go.
+pub type Asks = mpsc::Sender<Ask>;
+
+/// What is asked of the rest of watchdog.
+#[derive(Debug)]
+pub enum Ask {
+    /// What is true now.
+    Status(oneshot::Sender<Box<Status>>),
+    /// To change something, and to have it on record.
+    Change(Box<Change>, oneshot::Sender<Vec<Changed>>),
+    /// To read the configuration again; the faults that keep the old one in force.
+    Reload(oneshot::Sender<Result<(), String>>),
+    /// To have on record what was asked for and answered here.
+    Audit(Box<Audit>),
+}
 
 /// Why the API does not work.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +93,14 @@ pub enum Error {
     NotAllowed {
         /// The socket.
         path: PathBuf,
+    },
+    /// It answers no.
+    #[error("{}{}{}", fault.error, match fault.help.as_str() { "" => "", help if help.contains('\n') => "\n", _ => ": " }, fault.help)]
+    Refused {
+        /// Of HTTP.
+        status: u16,
+        /// Why, and what to do.
+        fault: Fault,
     },
     /// It listens, and does not answer as it should.
     #[error("the watchdog on {} does not answer: {why}", path.display())]

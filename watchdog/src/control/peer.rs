@@ -4,10 +4,14 @@ use std::{fs, io, os::fd::AsRawFd};
 
 use tokio::net::UnixStream;
 
+use crate::model::Asker;
+
 /// A process that has connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     uid: u32,
+    /// 0: it is in a PID namespace that we do not see into.
+    pid: u32,
     /// Its own group and its supplementary ones.
     groups: Vec<u32>,
 }
@@ -17,7 +21,28 @@ impl Peer {
         let own = connection.peer_cred()?;
         let mut groups = supplementary(connection)?;
         groups.push(own.gid());
-        Ok(Peer { uid: own.uid(), groups })
+        let pid = own.pid().and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0);
+        Ok(Peer { uid: own.uid(), pid, groups })
+    }
+
+    /// Root alone.
+    pub(super) fn may_write(&self) -> bool {
+        self.uid == 0
+    }
+
+    /// Who that is, for the record: looked up while it waits for its answer.
+    pub(super) fn asker(&self) -> Asker {
+        let own = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", self.pid)).unwrap_or_default();
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let name = |uid: u32| name_in(&users, uid).unwrap_or_else(|| format!("user {uid}"));
+        let login = own("loginuid").trim().parse().ok().filter(|login| *login != NOBODY_LOGGED_IN);
+        let name = match login.filter(|login| *login != self.uid) {
+            Some(login) => format!("{} as {}", name(login), name(self.uid)),
+            None => name(self.uid),
+        };
+        let comm = own("comm");
+        let comm = comm.trim().chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+        Asker { uid: self.uid, pid: self.pid, comm, name }
     }
 
     /// Root, and members of this group.
@@ -62,6 +87,17 @@ pub(super) fn group(name: &str) -> Option<u32> {
     group_in(&fs::read_to_string("/etc/group").ok()?, name)
 }
 
+/// What the kernel calls the login of a process that nobody logged in for.
+const NOBODY_LOGGED_IN: u32 = u32::MAX;
+
+fn name_in(file: &str, uid: u32) -> Option<String> {
+    let mut lines = file.lines().map(|line| line.split(':'));
+    lines.find_map(|mut line| {
+        let name = line.next()?;
+        (line.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
 fn group_in(file: &str, name: &str) -> Option<u32> {
     let mut lines = file.lines().map(|line| line.split(':'));
     lines.find_map(|mut line| if line.next()? == name { line.nth(1)?.parse().ok() } else { None })
@@ -79,8 +115,22 @@ mod tests {
     }
 
     #[test]
+    fn a_user_is_known_by_number() {
+        let file = "root:x:0:0:root:/root:/bin/sh\nbroken\nann:x:1000:1000::/home/ann:/bin/sh\n";
+        assert_eq!(name_in(file, 1000).as_deref(), Some("ann"));
+        assert_eq!(name_in(file, 0).as_deref(), Some("root"));
+        assert_eq!(name_in(file, 7), None);
+    }
+
+    #[test]
+    fn only_root_may_write() {
+        assert!(Peer { uid: 0, pid: 1, groups: vec![] }.may_write());
+        assert!(!Peer { uid: 1000, pid: 1, groups: vec![0, 990] }.may_write());
+    }
+
+    #[test]
     fn root_and_members_may_read_and_nobody_else() {
-        let peer = |uid, groups: &[u32]| Peer { uid, groups: groups.to_vec() };
+        let peer = |uid, groups: &[u32]| Peer { uid, pid: 1, groups: groups.to_vec() };
         assert!(peer(0, &[]).may_read(None));
         assert!(peer(1000, &[4, 990]).may_read(Some(990)));
         assert!(!peer(1000, &[4]).may_read(Some(990)));

@@ -1,13 +1,18 @@
 //! Takes connections, and answers what is asked on each: one request a connection.
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::Future,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
     body::Body,
-    extract::State,
-    http::{Response, StatusCode, header::CONTENT_TYPE},
-    routing::get,
+    extract::{Request, State},
+    http::{Method, Response, StatusCode},
+    routing::{get, post},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,29 +22,44 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Asks, GROUP, METRICS, STATUS, metrics, peer::Peer, socket::Socket};
+use super::{
+    Ask, Asks, GROUP, METRICS, PAUSE, RELOAD, RESUME, STATUS, metrics,
+    peer::Peer,
+    reply::{BUSY, fault, json, typed},
+    socket::Socket,
+    write::{self, Refusals},
+};
 use crate::model;
 
 /// A request, with all its headers.
 const BYTES: usize = 8 * 1024;
-/// From the connection to the last byte of the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// From the connection to the last byte of the answer, for who may only read; the same for the engine's answer to anyone.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for root, who may have to wait until a configuration is read.
+const LONG: Duration = Duration::from_secs(60);
 /// Connections at once.
 const AT_ONCE: usize = 16;
+/// The same of root alone.
+const OF_ROOT: usize = 8;
 /// Nobody can be taken (no descriptor is left, say): tried again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What every request is answered with.
+#[derive(Clone, Debug)]
+pub(super) struct Api {
+    pub(super) asks: Asks,
+    pub(super) refusals: Arc<Mutex<Refusals>>,
+}
 
 /// Serves until it is dropped. Whoever may not ask is told so.
 pub async fn serve(socket: Socket, asks: Asks) {
-    let router = router(asks);
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let api = Api { asks, refusals: Arc::default() };
+    let router = router(api.clone());
+    let (room, of_root) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Semaphore::new(OF_ROOT)));
     let mut told = false;
     loop {
-        let Ok(place) = room.clone().acquire_owned().await else { return };
         let connection = match socket.listener.accept().await {
             Ok((connection, _)) => connection,
             Err(fault) => {
@@ -52,32 +72,57 @@ pub async fn serve(socket: Socket, asks: Asks) {
             }
         };
         told = false;
-        let (router, group) = (router.clone(), socket.group);
+        let Ok(peer) = Peer::of(&connection) else { continue };
+        let (room, patience) = if peer.may_write() { (&of_root, LONG) } else { (&room, PATIENCE) };
+        let Ok(place) = room.clone().try_acquire_owned() else {
+            let _whoever_does_not_read_it_is_cut_off = connection.try_write(BUSY);
+            continue;
+        };
+        let (router, api, group) = (router.clone(), api.clone(), socket.group);
         tokio::spawn(async move {
-            let _whoever_is_late_is_cut_off = timeout(PATIENCE, answer(connection, group, router)).await;
+            let _whoever_is_late_is_cut_off =
+                timeout(patience, answer(connection, peer, group, api, router)).await;
             drop(place);
         });
     }
 }
 
-fn router(asks: Asks) -> Router {
+fn router(api: Api) -> Router {
+    let only_post = "this changes something: send it with POST (`curl -X POST`)";
+    let paths = format!("there are {STATUS}, {METRICS}, and for root {PAUSE}, {RESUME} and {RELOAD}");
     Router::new()
         .route(STATUS, get(status))
         .route(METRICS, get(measured))
-        .fallback(async || text(StatusCode::NOT_FOUND, format!("there are {STATUS} and {METRICS}\n")))
-        .with_state(asks)
+        .route(PAUSE, post(write::pause))
+        .route(RESUME, post(write::resume))
+        .route(RELOAD, post(write::reload))
+        .method_not_allowed_fallback(async move |method: Method| {
+            let help = if method == Method::GET { only_post } else { "this is only read: send it with GET" };
+            fault(StatusCode::METHOD_NOT_ALLOWED, format!("{method} does not go here"), help)
+        })
+        .fallback(async move || fault(StatusCode::NOT_FOUND, "there is nothing of this name", paths))
+        .with_state(api)
 }
 
-async fn answer(connection: UnixStream, group: Option<u32>, router: Router) {
-    let allowed = Peer::of(&connection).is_ok_and(|peer| peer.may_read(group));
+async fn answer(connection: UnixStream, peer: Peer, group: Option<u32>, api: Api, router: Router) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.clone();
+        let (router, peer, api) = (router.clone(), peer.clone(), api.clone());
         async move {
+            let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+            let allowed = if reads { peer.may_read(group) } else { peer.may_write() };
             if !allowed {
-                let why = format!("only root and members of the group {GROUP} may ask\n");
-                return Ok::<_, Infallible>(text(StatusCode::FORBIDDEN, why));
+                let may = match reads {
+                    true => format!("only root and members of the group {GROUP} may ask"),
+                    false => "only root may change something".to_owned(),
+                };
+                if !reads {
+                    write::refused(&api, &peer, request.uri().path(), &may).await;
+                }
+                return Ok::<_, Infallible>(fault(StatusCode::FORBIDDEN, may, "try `sudo`"));
             }
-            call(router, request).await
+            let (mut parts, body) = request.into_parts();
+            parts.extensions.insert(peer);
+            call(router, Request::from_parts(parts, Body::new(body))).await
         }
     });
     let mut server = http1::Builder::new();
@@ -88,56 +133,54 @@ async fn answer(connection: UnixStream, group: Option<u32>, router: Router) {
     }
 }
 
-fn call(
-    router: Router,
-    request: hyper::Request<Incoming>,
-) -> impl Future<Output = Result<Response<Body>, Infallible>> {
+fn call(router: Router, request: Request) -> impl Future<Output = Result<Response<Body>, Infallible>> {
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
     TowerToHyperService::new(router).call(request)
 }
 
-async fn status(State(asks): State<Asks>) -> Response<Body> {
-    match ask(&asks).await {
-        Some(status) => match serde_json::to_string(&status) {
-            Ok(json) => typed(StatusCode::OK, JSON, json + "\n"),
-            Err(fault) => {
-                text(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot say it as JSON: {fault}\n"))
-            }
-        },
+async fn status(State(api): State<Api>) -> Response<Body> {
+    match api.status().await {
+        Some(status) => json(StatusCode::OK, &status),
         None => silent(),
     }
 }
 
-async fn measured(State(asks): State<Asks>) -> Response<Body> {
-    match ask(&asks).await {
-        Some(status) => match metrics::text(&status) {
-            Ok(metrics) => typed(StatusCode::OK, OPEN_METRICS, metrics),
-            Err(fault) => {
-                text(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot say it as metrics: {fault}\n"))
-            }
-        },
+async fn measured(State(api): State<Api>) -> Response<Body> {
+    match api.status().await.as_deref().map(metrics::text) {
+        Some(Ok(metrics)) => typed(StatusCode::OK, OPEN_METRICS, metrics),
+        Some(Err(why)) => {
+            fault(StatusCode::INTERNAL_SERVER_ERROR, "cannot say it as metrics", why.to_string())
+        }
         None => silent(),
     }
 }
 
-async fn ask(asks: &Asks) -> Option<Box<model::Status>> {
-    let (answer, answered) = oneshot::channel();
-    asks.send(answer).await.ok()?;
-    answered.await.ok()
+impl Api {
+    pub(super) async fn status(&self) -> Option<Box<model::Status>> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Ask::Status(answer), answered, PATIENCE).await
+    }
+
+    /// Asks, and waits for the answer. `None`: it does not come in time, or the engine is ending.
+    pub(super) async fn ask<T>(
+        &self,
+        ask: Ask,
+        answered: oneshot::Receiver<T>,
+        patience: Duration,
+    ) -> Option<T> {
+        let asked = async {
+            self.asks.send(ask).await.ok()?;
+            answered.await.ok()
+        };
+        timeout(patience, asked).await.ok().flatten()
+    }
 }
 
-fn silent() -> Response<Body> {
-    text(StatusCode::SERVICE_UNAVAILABLE, "watchdog is ending\n".to_owned())
-}
-
-fn text(status: StatusCode, text: String) -> Response<Body> {
-    typed(status, TEXT, text)
-}
-
-fn typed(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, axum::http::HeaderValue::from_static(kind));
-    response
+pub(super) fn silent() -> Response<Body> {
+    fault(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "watchdog does not answer itself",
+        "it is ending, or the host is very busy: see `systemctl status watchdog`",
+    )
 }

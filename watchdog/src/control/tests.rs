@@ -13,12 +13,20 @@ use crate::model::{
     ServiceStatus, Serving, SinkStatus, Source, SourceStatus, Status, Verdict,
 };
 
+/// What is answered to this, without the headers.
+async fn post(path: &Path, to: &str, body: &str) -> String {
+    let request = format!("POST {to} HTTP/1.1\r\nHost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let said = talk(path, request.as_bytes()).await;
+    let (head, body) = said.split_once("\r\n\r\n").unwrap_or((&said, ""));
+    format!("{} {body}", head.split_whitespace().nth(1).unwrap_or_default())
+}
+
 fn status() -> Status {
     let budget = |left, of| Budget { left, of, within: Duration::from_secs(300) };
     let web = ServiceStatus {
         service: Service::new("web"),
         unit: "nginx.service".parse().unwrap(),
-        group: None,
+        group: Some("front".into()),
         load: Some(LoadState::Loaded),
         file: Some(FileState::Other),
         active: Some(ActiveState::Active),
@@ -66,15 +74,25 @@ fn status() -> Status {
     }
 }
 
-/// An engine that answers each time.
-fn engine() -> Asks {
-    let (asks, mut asked) = mpsc::channel::<oneshot::Sender<Box<Status>>>(1);
+/// An engine that answers each time, and what it was told to change or to have on record.
+fn engine() -> (Asks, mpsc::UnboundedReceiver<String>) {
+    let (asks, mut asked) = mpsc::channel(1);
+    let (tell, told) = mpsc::unbounded_channel();
     tokio::spawn(async move {
-        while let Some(answer) = asked.recv().await {
-            answer.send(Box::new(status())).ok();
+        while let Some(ask) = asked.recv().await {
+            match ask {
+                Ask::Status(answer) => drop(answer.send(Box::new(status()))),
+                Ask::Change(change, answer) => {
+                    tell.send(format!("{:?} {:?}", change.wish, change.services)).ok();
+                    let said = |service| Changed { service, done: true, said: "so it is".into() };
+                    answer.send(change.services.into_iter().map(said).collect()).ok();
+                }
+                Ask::Reload(answer) => drop(answer.send(Err("line 3".into()))),
+                Ask::Audit(audit) => drop(tell.send(format!("{}: {}", audit.asked, audit.answer))),
+            }
         }
     });
-    asks
+    (asks, told)
 }
 
 /// Writes these bytes and reads what comes, to its end. What the other end does not read to its end, it resets.
@@ -96,7 +114,7 @@ async fn the_status_is_read_over_the_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, engine()));
+    tokio::spawn(serve(socket, engine().0));
     let read: Status = serde_json::from_slice(&get(&path, STATUS).await.unwrap()).unwrap();
     assert_eq!(read, status());
 }
@@ -106,7 +124,7 @@ async fn what_is_not_there_and_what_is_too_long_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, engine()));
+    tokio::spawn(serve(socket, engine().0));
     let said = [
         first_line(&path, b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n").await,
         first_line(&path, b"POST /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").await,
@@ -122,11 +140,86 @@ async fn what_is_not_there_and_what_is_too_long_is_refused() {
 }
 
 #[tokio::test]
+async fn a15_services_are_meant_by_name_unit_group_or_pattern_and_each_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let (socket, _place) = Socket::bind(&path).unwrap();
+    let (asks, mut told) = engine();
+    tokio::spawn(serve(socket, asks));
+    let mut said = String::new();
+    for body in [
+        r#"{"services": ["web", "nginx.service"], "for": "10m", "reason": "an\nupgrade"}"#,
+        r#"{"services": ["front"]}"#,
+        r#"{"services": ["*"], "for": "ever"}"#,
+        r#"{"services": ["wbe"]}"#,
+        r#"{"services": []}"#,
+        r#"{"services": ["web"], "for": "10"}"#,
+        r#"{"services": ["web"], "for": "0s"}"#,
+        r#"{"service": "web"}"#,
+        "web",
+    ] {
+        said += &post(&path, PAUSE, body).await;
+        said += &format!("    {}\n", told.recv().await.unwrap());
+    }
+    said += &post(&path, RESUME, r#"{"services": ["w*"]}"#).await;
+    said += &format!("    {}\n", told.recv().await.unwrap());
+    said += &post(&path, RELOAD, "").await;
+    said += &format!("    {}\n", told.recv().await.unwrap());
+    expect![[r#"
+        200 {"services":[{"service":"web","done":true,"said":"so it is"}]}
+            Pause { lasts: Some(600s), reason: "an upgrade" } [Service("web")]
+        200 {"services":[{"service":"web","done":true,"said":"so it is"}]}
+            Pause { lasts: Some(3600s), reason: "" } [Service("web")]
+        200 {"services":[{"service":"web","done":true,"said":"so it is"}]}
+            Pause { lasts: None, reason: "" } [Service("web")]
+        404 {"error":"there is no service, unit or group \"wbe\"","help":"did you mean web?"}
+            /v1/pause {"services": ["wbe"]}: there is no service, unit or group "wbe": did you mean web?
+        400 {"error":"no service is named","help":"name services, units, groups or patterns; \"*\" is all"}
+            /v1/pause {"services": []}: no service is named: name services, units, groups or patterns; "*" is all
+        400 {"error":"`for` is no duration: \"10\"","help":"write \"10m\", \"1h30m\" or \"2d\"; or \"ever\", which lasts until it is resumed"}
+            /v1/pause {"services": ["web"], "for": "10"}: `for` is no duration: "10": write "10m", "1h30m" or "2d"; or "ever", which lasts until it is resumed
+        400 {"error":"a pause lasts from 1s to 366d","help":"or \"ever\", which lasts until it is resumed"}
+            /v1/pause {"services": ["web"], "for": "0s"}: a pause lasts from 1s to 366d: or "ever", which lasts until it is resumed
+        400 {"error":"this is no such request: unknown field `service`, expected one of `services`, `for`, `reason` at line 1 column 10","help":"send {\"services\": [\"NAME\"]} as JSON"}
+            /v1/pause {"service": "web"}: this is no such request: unknown field `service`, expected one of `services`, `for`, `reason` at line 1 column 10: send {"services": ["NAME"]} as JSON
+        400 {"error":"this is no such request: expected value at line 1 column 1","help":"send {\"services\": [\"NAME\"]} as JSON"}
+            /v1/pause web: this is no such request: expected value at line 1 column 1: send {"services": ["NAME"]} as JSON
+        200 {"services":[{"service":"web","done":true,"said":"so it is"}]}
+            Resume [Service("web")]
+        422 {"error":"the configuration has faults, and the old one stays in force","help":"line 3"}
+            a reload: the old configuration stays in force: line 3
+    "#]].assert_eq(&said);
+}
+
+#[tokio::test]
+async fn g15_what_is_too_large_or_too_slow_is_cut_off_and_others_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let (socket, _place) = Socket::bind(&path).unwrap();
+    tokio::spawn(serve(socket, engine().0));
+    let huge = post(&path, PAUSE, &"x".repeat(70_000)).await;
+    let slow = first_line(&path, b"POST /v1/pause HTTP/1.1\r\nHost: x\r\ncontent-length: 9\r\n\r\n{").await;
+    expect![[r#"
+        413 {"error":"a request has at most 64 KiB","help":"name a group or a pattern instead of each service"}
+
+        HTTP/1.1 408 Request Timeout"#]]
+    .assert_eq(&format!("{huge}\n{slow}"));
+    let many: Vec<_> = std::iter::repeat_with(|| std::os::unix::net::UnixStream::connect(&path).unwrap())
+        .take(8)
+        .collect();
+    let mut connection = UnixStream::connect(&path).await.unwrap();
+    let mut read = String::new();
+    connection.read_to_string(&mut read).await.unwrap();
+    assert!(read.contains("503 Service Unavailable") && read.contains("too many"), "{read}");
+    drop(many);
+}
+
+#[tokio::test]
 async fn who_says_nothing_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, engine()));
+    tokio::spawn(serve(socket, engine().0));
     let began = std::time::Instant::now();
     talk(&path, b"GET /v1/status HT").await;
     assert!(began.elapsed() >= Duration::from_secs(2));
@@ -140,7 +233,7 @@ async fn an_engine_that_does_not_answer_keeps_nobody_for_long() {
     let (socket, _place) = Socket::bind(&path).unwrap();
     tokio::spawn(serve(socket, asks));
     let fault = get(&path, STATUS).await.unwrap_err();
-    assert!(matches!(fault, Error::NoAnswer { .. }), "{fault}");
+    assert!(matches!(fault, Error::Refused { status: 503, .. }), "{fault}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! the stream. Between events it sleeps until the earlier of the two rooms' `wake_at`.
 //! Deliberately absent: decisions; those are made in its core.
 
+mod asked;
 mod core;
 mod hands;
 mod inputs;
@@ -39,10 +40,10 @@ use self::{hands::Hands, memory::Memory, rungs::Rungs, tally::Tally};
 use crate::{
     clock,
     model::{
-        Answer, Command, Fact, Listener, Mono, Order, Outcome, Service, Serving, Sign, Status, Tick, Unit,
+        Answer, Audit, Change, Changed, Command, Fact, Listener, Mono, Order, Outcome, Service, Serving, Sign, Status, Tick, Unit,
         Watch,
     },
-    stream::Stream,
+    stream::{Record, Stream},
 };
 
 /// How many signs may wait for the engine; a source that finds no room counts what it drops and says so.
@@ -75,8 +76,8 @@ pub enum Request {
     Reload {
         /// They.
         prepared: Box<Prepared>,
-        /// Told once they are in force, or known not to be.
-        taken: oneshot::Sender<()>,
+        /// Told once they are in force, or why they are not.
+        taken: oneshot::Sender<Result<(), String>>,
     },
     /// The configuration has faults: the old one stays in force, and the stream says so.
     KeptOld {
@@ -93,6 +94,15 @@ pub enum Request {
         /// Told at once.
         answer: oneshot::Sender<Box<Status>>,
     },
+    /// An operator wants something of some services.
+    Change {
+        /// Who, what, of which.
+        change: Box<Change>,
+        /// Told once it is decided.
+        answer: oneshot::Sender<Vec<Changed>>,
+    },
+    /// Somebody asked for a change, and the engine has no part in the answer.
+    Audit(Box<Audit>),
     /// Write what is left, and end.
     Stop,
 }
@@ -270,8 +280,7 @@ impl Engine {
     fn request(&mut self, request: Option<Request>) -> ControlFlow<()> {
         match request {
             Some(Request::Reload { prepared, taken }) => {
-                self.reload(*prepared);
-                taken.send(()).ok();
+                taken.send(self.reload(*prepared)).ok();
             }
             Some(Request::KeptOld { faults }) => self.kept_old(faults),
             Some(Request::Ping { alive }) => {
@@ -280,6 +289,10 @@ impl Engine {
             Some(Request::Status { answer }) => {
                 answer.send(Box::new(self.status())).ok();
             }
+            Some(Request::Change { change, answer }) => {
+                answer.send(self.change(*change)).ok();
+            }
+            Some(Request::Audit(audit)) => self.write(&Record::audit(clock::now(), *audit)),
             Some(Request::Stop) | None => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())

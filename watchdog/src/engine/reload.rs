@@ -10,12 +10,13 @@ use crate::{
 };
 
 impl Engine {
-    pub(super) fn reload(&mut self, prepared: Prepared) {
+    /// Why it is not in force, where it is not.
+    pub(super) fn reload(&mut self, prepared: Prepared) -> Result<(), String> {
         let Prepared { settings, hearts, sinks } = prepared;
         if let Err(fault) = self.stream.replace(sinks) {
             self.kept_old(fault.to_string());
             tracing::warn!(%fault, "the new configuration is not in force");
-            return;
+            return Err(fault.to_string());
         }
         self.hands.replace(&settings, hearts);
         let now = self.caught_up();
@@ -39,6 +40,7 @@ impl Engine {
         self.hands.watch_units(self.core.policy().units());
         self.tell_state();
         tracing::info!("the new configuration is in force");
+        Ok(())
     }
 
     pub(super) fn kept_old(&mut self, faults: String) {

@@ -53,7 +53,12 @@ impl Tally {
                 let last = LastIncident { id: tell.incident, end, ended: tell.at, took, restarts };
                 self.last.insert(tell.service.clone(), last);
             }
-            Said::Fact(_) | Said::Command(_) | Said::Outcome(_) | Said::Loss(_) | Said::State(_) => {}
+            Said::Fact(_)
+            | Said::Command(_)
+            | Said::Audit(_)
+            | Said::Outcome(_)
+            | Said::Loss(_)
+            | Said::State(_) => {}
         }
     }
 

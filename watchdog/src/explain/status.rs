@@ -11,6 +11,9 @@ use crate::{
     stream,
 };
 
+/// A pause of more than this is one that was asked for without an end.
+const FOR_EVER: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
 /// The text for people; with colours where they are wanted.
 pub fn status(status: &Status, coloured: bool) -> String {
     let mut text = format!("watchdog {}, running for {}", status.version, ago(status.at, status.since));
@@ -116,7 +119,13 @@ fn colour(health: Health) -> &'static str {
 fn what(it: &ServiceStatus, now: Mono) -> String {
     let mut said = Vec::new();
     if let Some(pause) = &it.pause {
-        said.push(format!("paused by {} for another {} ({})", pause.by, ago(pause.until, now), pause.reason));
+        let left = pause.until.since(now);
+        let left = match left < FOR_EVER {
+            true => format!("for another {}", rounded(left)),
+            false => "until it is resumed".to_owned(),
+        };
+        let reason = if pause.reason.is_empty() { String::new() } else { format!(" ({})", pause.reason) };
+        said.push(format!("PAUSED by {} {left}{reason}", pause.by));
     }
     match (&it.incident, &it.last) {
         (Some(incident), _) => {

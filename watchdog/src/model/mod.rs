@@ -10,6 +10,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod ailment;
+mod change;
 mod command;
 mod evidence;
 mod name;
@@ -27,6 +28,7 @@ mod unit;
 mod verdict;
 
 pub use ailment::{Ailing, Ailment, Ailments};
+pub use change::{Asker, Audit, Change, Changed, Wish};
 pub use command::{Command, Pause};
 pub use evidence::{Connection, Evidence, Meaning};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};

@@ -1,12 +1,22 @@
 //! How all services stand, for people and for programs that look: nothing is decided by it.
 
 use super::{Host, Policy};
-use crate::model::{Budget, Mono, ServiceStatus};
+use crate::model::{Budget, Mono, Service, ServiceStatus};
 
 impl Policy {
     /// How each service stands at this moment, in the order of their names; what only the engine counts is left empty.
     pub fn standings(&self, now: Mono) -> Vec<ServiceStatus> {
         self.keepers.values().map(|keeper| keeper.standing(now)).collect()
+    }
+
+    /// It is in the configuration.
+    pub fn keeps(&self, service: &Service) -> bool {
+        self.keepers.contains_key(service)
+    }
+
+    /// An operator's pause of it is in force.
+    pub fn is_paused(&self, service: &Service, now: Mono) -> bool {
+        self.keepers.get(service).is_some_and(|keeper| keeper.is_paused(now))
     }
 
     /// Restarts that the whole host may cost yet.

@@ -13,6 +13,7 @@ pub(super) fn write(record: &Record) -> Map<String, Value> {
         Said::Sign(sign) => object(sign),
         Said::Fact(fact) => object(fact),
         Said::Command(command) => named("command", command),
+        Said::Audit(audit) => named("request", audit),
         Said::Suspicion(suspicion) => object(suspicion),
         Said::Heartbeat(answer) => object(answer),
         Said::Decision(tell) => object(tell),
@@ -39,6 +40,7 @@ pub(super) fn write(record: &Record) -> Map<String, Value> {
         Said::Heartbeat(answer) => of_answer(&mut data, answer),
         Said::Fact(_)
         | Said::Command(_)
+        | Said::Audit(_)
         | Said::Decision(_)
         | Said::Action(_)
         | Said::Outcome(_)
@@ -62,6 +64,7 @@ pub(super) fn read(
     }
     let said = match kind {
         "watchdog.fact" => Said::Fact(whole(data)?),
+        "watchdog.command" if data.contains_key("request") => Said::Audit(part(&data, "request")?),
         "watchdog.command" => Said::Command(part(&data, "command")?),
         "watchdog.suspicion" => Said::Suspicion(whole(data)?),
         "watchdog.heartbeat" => Said::Heartbeat(whole(data)?),

@@ -191,7 +191,7 @@ fn priority(record: &Record) -> u8 {
                 IncidentEnd::Quarantined => CRITICAL,
             },
         },
-        Said::Command(_) | Said::Action(_) | Said::Outcome(_) => NOTICE,
+        Said::Command(_) | Said::Audit(_) | Said::Action(_) | Said::Outcome(_) => NOTICE,
         Said::Fact(_) | Said::State(_) => DEBUG,
         Said::Loss(_) => WARNING,
     }

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::model::{Act, Answer, Command, Fact, Loss, Mono, Outcome, Service, Sign, Suspicion, Tell};
+use crate::model::{Act, Answer, Audit, Command, Fact, Loss, Mono, Outcome, Service, Sign, Suspicion, Tell};
 
 /// One thing that happened, as it is to be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +22,10 @@ pub enum Said {
     Sign(Sign),
     /// `watchdog.fact`.
     Fact(Fact),
-    /// `watchdog.command`.
+    /// `watchdog.command`, what an operator wants and the policy is told.
     Command(Command),
+    /// `watchdog.command` too: who asked for what over the control socket, and the answer. The policy is not told.
+    Audit(Audit),
     /// `watchdog.suspicion`.
     Suspicion(Suspicion),
     /// `watchdog.heartbeat`.
@@ -55,7 +57,12 @@ impl Record {
         Record { at, taken: None, subject: service.cloned(), said: Said::Command(command.clone()) }
     }
 
-    /// The same, as an input that the policy took at this moment.
+    /// A request over the control socket, and its answer.
+    pub fn audit(at: Mono, audit: Audit) -> Record {
+        Record { at, taken: None, subject: None, said: Said::Audit(audit) }
+    }
+
+    /// This record, as an input that the policy took at this moment.
     #[must_use]
     pub fn taken(self, now: Mono) -> Record {
         Record { taken: Some(now), ..self }

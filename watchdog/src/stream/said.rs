@@ -27,7 +27,7 @@ impl Said {
                 Saw::Working { .. } => "watchdog.sign.working",
             },
             Said::Fact(_) => "watchdog.fact",
-            Said::Command(_) => "watchdog.command",
+            Said::Command(_) | Said::Audit(_) => "watchdog.command",
             Said::Suspicion(_) => "watchdog.suspicion",
             Said::Heartbeat(_) => "watchdog.heartbeat",
             Said::Decision(tell) => match &tell.decision {
@@ -58,6 +58,7 @@ impl Said {
             Said::Sign(_)
             | Said::Fact(_)
             | Said::Command(_)
+            | Said::Audit(_)
             | Said::Suspicion(_)
             | Said::Loss(_)
             | Said::State(_) => None,
@@ -105,6 +106,7 @@ impl Said {
             Said::Decision(tell) => Some(&tell.unit),
             Said::Action(act) => Some(&act.unit),
             Said::Command(_)
+            | Said::Audit(_)
             | Said::Suspicion(_)
             | Said::Heartbeat(_)
             | Said::Outcome(_)
@@ -154,6 +156,7 @@ impl Said {
             Said::Decision(tell) => tell.incarnation,
             Said::Action(act) => act.incarnation,
             Said::Command(_)
+            | Said::Audit(_)
             | Said::Suspicion(_)
             | Said::Heartbeat(_)
             | Said::Outcome(_)

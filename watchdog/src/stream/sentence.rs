@@ -7,7 +7,7 @@ use super::{
     words::{job_kind, records, signal, source, span, verb, word},
 };
 use crate::model::{
-    Act, Answer, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobStep, Listener, LogErrors, Mono,
+    Act, Answer, Audit, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobStep, Listener, LogErrors, Mono,
     OomKill, Outcome, Place, Result, Saw, Sender, ServerErrors, Serving, Sign, SignalSent, Stall, Story,
     Tell, UnitState, UnixStall, Verdict, Why,
 };
@@ -19,6 +19,7 @@ pub fn sentence(record: &Record) -> String {
         Said::Sign(sign) => sign_said(sign),
         Said::Fact(fact) => found::fact(fact),
         Said::Command(command) => command_said(record.at, command),
+        Said::Audit(audit) => asked(audit),
         Said::Suspicion(suspicion) => why(&suspicion.why),
         Said::Heartbeat(answer) => heartbeat(answer),
         Said::Decision(tell) => decision(tell),
@@ -225,6 +226,15 @@ fn command_said(at: Mono, command: &Command) -> String {
             faults.lines().next().unwrap_or("")
         ),
     }
+}
+
+fn asked(audit: &Audit) -> String {
+    let untold = match audit.untold {
+        0 => String::new(),
+        more => format!(" (and {more} more that were refused)"),
+    };
+    let how = if audit.done { "done" } else { "NOT DONE" };
+    format!("{} asked for {}: {how}: {}{untold}", audit.by, audit.asked, audit.answer)
 }
 
 fn heartbeat(answer: &Answer) -> String {

@@ -123,7 +123,7 @@ fn b11_enabled_active_and_healthy_are_three_columns() {
             db       yes      start-pre  ?        3 of 3 in 5m   proving
             ftp      no       no         no       3 of 3 in 5m   stopped
             gone     absent   no         no       3 of 3 in 5m   absent
-            mail     yes      yes        yes      3 of 3 in 5m   paused by ann for another 10m (upgrade)
+            mail     yes      yes        yes      3 of 3 in 5m   PAUSED by ann for another 10m (upgrade)
             php      yes      yes        no       2 of 3 in 5m   holding: incident 00000001-7 for 10s and 1 restart: dead: no complete answer within 3s; held for 2s: the pause between two restarts
             web      yes      yes        yes      3 of 3 in 5m   last incident 2h ago: recovered after 42ms
 

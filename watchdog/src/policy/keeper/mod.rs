@@ -389,7 +389,7 @@ impl Keeper {
 
     /// An operator's pause, or `observe`: nothing is done to the unit.
     fn hands_off(&self, desk: &Desk<'_>) -> bool {
-        desk.host.observe || self.pause.as_ref().is_some_and(|pause| pause.until > desk.now)
+        desk.host.observe || self.is_paused(desk.now)
     }
 
     fn is_acting(&self) -> bool {

@@ -41,6 +41,11 @@ impl Keeper {
         }
     }
 
+    /// An operator's pause is in force.
+    pub(in crate::policy) fn is_paused(&self, now: Mono) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.until > now)
+    }
+
     fn standing_at(&self) -> String {
         match (&self.twin, self.unit.as_ref().map(|unit| unit.load)) {
             (Some(twin), _) => format!("kept by {twin}"),

@@ -1,0 +1,96 @@
+//! What all commands share that speak to a running watchdog.
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Exit, Where, complain};
+use crate::{config, control};
+
+/// Where the running watchdog is.
+#[derive(Debug, clap::Args)]
+pub(super) struct There {
+    #[command(flatten)]
+    place: Where,
+    /// The control socket [default: the one of the configuration]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// As JSON, for programs
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl There {
+    /// What is true there.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Exit> {
+        let socket = self.socket()?;
+        let answer = runtime()?.block_on(control::get(&socket, path)).map_err(no)?;
+        understood(&answer)
+    }
+
+    /// What becomes of that.
+    pub(super) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Exit> {
+        let socket = self.socket()?;
+        let body = serde_json::to_string(body).map_err(|fault| failed(fault, Exit::Software))?;
+        let answer = runtime()?.block_on(control::post(&socket, path, body)).map_err(no)?;
+        understood(&answer)
+    }
+
+    /// Writes it as JSON where that is wanted, and else as text.
+    pub(super) fn say(&self, word: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Exit> {
+        let text = match self.json {
+            true => serde_json::to_string_pretty(word).map(|json| json + "\n"),
+            false => Ok(text()),
+        };
+        let said = text.map_err(io::Error::from).and_then(|text| write!(io::stdout(), "{text}"));
+        said.map_err(|fault| failed(format_args!("cannot write it: {fault}"), Exit::System))
+    }
+
+    /// Who may not read the configuration asks where it is by default.
+    fn socket(&self) -> Result<PathBuf, Exit> {
+        if let Some(socket) = &self.socket {
+            return Ok(socket.clone());
+        }
+        config::control_socket(self.place.config.as_deref()).map_err(|faults| {
+            writeln!(io::stderr(), "{}", faults.render(config::wants_colour(&io::stderr()))).ok();
+            Exit::Configuration(faults.exit_code())
+        })
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|fault| failed(fault, Exit::System))
+}
+
+fn understood<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Exit> {
+    serde_json::from_slice(answer).map_err(|fault| {
+        failed(
+            format_args!("cannot understand this watchdog, is it of another version? {fault}"),
+            Exit::Unavailable,
+        )
+    })
+}
+
+fn no(fault: control::Error) -> Exit {
+    let exit = match &fault {
+        control::Error::NotAllowed { .. } | control::Error::Refused { status: 403, .. } => Exit::NoPermission,
+        control::Error::Refused { status: 422, .. } => Exit::Configuration(78),
+        control::Error::Refused { status: 400..=499, .. } => Exit::Usage,
+        control::Error::Refused { .. }
+        | control::Error::NotRunning { .. }
+        | control::Error::NoAnswer { .. }
+        | control::Error::InUse { .. }
+        | control::Error::NoSocket { .. }
+        | control::Error::Bind { .. } => Exit::Unavailable,
+    };
+    failed(fault, exit)
+}
+
+pub(super) fn failed(why: impl std::fmt::Display, exit: Exit) -> Exit {
+    complain(why);
+    exit
+}

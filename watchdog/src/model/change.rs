@@ -1,0 +1,82 @@
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::Service;
+
+/// Who asks for something over the control socket, as the kernel noted it when the connection was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asker {
+    /// The user.
+    pub uid: u32,
+    /// The process.
+    pub pid: u32,
+    /// The name of its program.
+    pub comm: String,
+    /// The user's name; where somebody logged in and became another, both.
+    pub name: String,
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (uid {}, by {}, pid {})", self.name, self.uid, self.comm, self.pid)
+    }
+}
+
+/// What an operator wants of some services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Hands off.
+    Pause {
+        /// For so long; `None`: until it is resumed.
+        lasts: Option<Duration>,
+        /// Why.
+        reason: String,
+    },
+    /// Hands on again.
+    Resume,
+}
+
+/// A change that an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Who.
+    pub by: Asker,
+    /// What, in the words of the request.
+    pub asked: String,
+    /// What.
+    pub wish: Wish,
+    /// Of which services.
+    pub services: Vec<Service>,
+}
+
+/// What became of a change, for one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The service.
+    pub service: Service,
+    /// It is as it was asked for.
+    pub done: bool,
+    /// What is true now, or why it was refused; for people.
+    pub said: String,
+}
+
+/// A request to change something, whoever made it, and what it was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Who.
+    pub by: Asker,
+    /// What was asked for.
+    pub asked: String,
+    /// All of it was done.
+    pub done: bool,
+    /// What was answered.
+    pub answer: String,
+    /// So many that were refused before it were not told one by one.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub untold: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
