@@ -25,7 +25,8 @@ fn a15_a_group_is_paused_and_resumed_in_one_call() -> Result<()> {
         lab.sh("systemctl kill --signal=KILL front.service back.service mail.service")?;
         watchdog.wait_for("the restart of what is not paused", SOON, |e| e.is("recovered", "mail"))?;
         for paused in ["front", "back"] {
-            let waits = |e: &Event| e.is("decision", paused) && e.0.to_string().contains("\"hold\":\"pause\"");
+            let waits =
+                |e: &Event| e.is("decision", paused) && e.0.to_string().contains("\"hold\":\"pause\"");
             watchdog.wait_for("the hold", SOON, waits)?;
             ensure!(restarts(&watchdog, paused).is_empty(), "{paused} was restarted in its pause");
             ensure!(lab.property(&format!("{paused}.service"), "ActiveState")? == "failed");

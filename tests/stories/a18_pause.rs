@@ -19,7 +19,10 @@ fn a18_a_pause_outlives_watchdog_and_says_who_why_and_until_when() -> Result<()>
         lab.sh("watchdog pause web --for ever --reason 'a debugger is attached'")?;
         let before = status(lab)?["services"][0]["pause"].clone();
         ensure!(before["reason"] == "a debugger is attached", "{before}");
-        ensure!(before["by"].as_str().is_some_and(|by| by.starts_with("root (uid 0, by watchdog")), "{before}");
+        ensure!(
+            before["by"].as_str().is_some_and(|by| by.starts_with("root (uid 0, by watchdog")),
+            "{before}"
+        );
 
         let old = watchdog.main_pid()?;
         watchdog.kill()?;

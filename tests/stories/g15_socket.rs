@@ -44,17 +44,27 @@ fn g15_nobody_else_reads_members_read_and_only_root_writes_and_all_writes_are_on
         ensure!(code(lab, "", "http://watchdog/v1/pause")? == "405");
         ensure!(code(lab, "", "http://watchdog/v2/status")? == "404");
 
-        let refused = watchdog.wait_for("the refusal", SOON, |e| {
-            asked(e, "/v1/pause") && e.data("request")["done"] == false
-        })?;
+        let refused = watchdog
+            .wait_for("the refusal", SOON, |e| asked(e, "/v1/pause") && e.data("request")["done"] == false)?;
         let by = &refused.data("request")["by"];
         ensure!(by["uid"] == 65_534 && by["comm"] == "curl" && by["name"] == "nobody", "{by}");
         let done = watchdog
             .wait_for("the pause", SOON, |e| asked(e, "/v1/pause") && e.data("request")["done"] == true)?;
         let request = done.data("request");
         ensure!(request["by"]["uid"] == 0 && request["by"]["pid"].as_u64() > Some(1), "{request}");
-        ensure!(request["answer"].as_str().is_some_and(|it| it.starts_with("web: paused for 1h")), "{request}");
-        let said = lab.run(&["setpriv", "--reuid=nobody", "--regid=nogroup", "--groups=watchdog", lab::PROGRAM, "resume", "web"])?;
+        ensure!(
+            request["answer"].as_str().is_some_and(|it| it.starts_with("web: paused for 1h")),
+            "{request}"
+        );
+        let said = lab.run(&[
+            "setpriv",
+            "--reuid=nobody",
+            "--regid=nogroup",
+            "--groups=watchdog",
+            lab::PROGRAM,
+            "resume",
+            "web",
+        ])?;
         ensure!(said.status.code() == Some(77), "{said:?}");
         Ok(())
     })
@@ -79,7 +89,8 @@ fn g15_huge_slow_and_many_requests_keep_nobody_from_root_nor_from_their_services
              my @all = map { IO::Socket::UNIX->new('/run/watchdog/control.sock') } 1..40;
              select undef, undef, undef, 1 }",
         )?;
-        let flood = "[Service]\nUser=nobody\nSupplementaryGroups=watchdog\nExecStart=/usr/bin/perl /run/flood.pl\n";
+        let flood =
+            "[Service]\nUser=nobody\nSupplementaryGroups=watchdog\nExecStart=/usr/bin/perl /run/flood.pl\n";
         lab.unit("flood.service", flood)?;
         lab.sh("systemctl start flood.service")?;
         lab.until(SOON, || {

@@ -70,9 +70,7 @@ async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<
         match serde_json::from_slice::<Fault>(&body) {
             Ok(fault) => Err(Error::Refused { status: status.as_u16(), fault }),
             Err(_) if status == StatusCode::CONFLICT => Ok(body),
-            Err(_) => {
-                Err(no_answer(socket, format!("{status}: {}", String::from_utf8_lossy(&body).trim())))
-            }
+            Err(_) => Err(no_answer(socket, format!("{status}: {}", String::from_utf8_lossy(&body).trim()))),
         }
     };
     let answered = answered.await;

@@ -57,5 +57,6 @@ pub(super) fn typed(status: StatusCode, kind: &'static str, text: String) -> Res
 }
 
 /// The whole answer to one who finds no room: nothing is read for it.
-pub(super) const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n\
+pub(super) const BUSY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nconnection: close\r\n\
     retry-after: 2\r\n\r\n{\"error\":\"too many requests at once\",\"help\":\"try again in two seconds\"}\n";

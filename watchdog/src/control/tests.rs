@@ -204,9 +204,8 @@ async fn g15_what_is_too_large_or_too_slow_is_cut_off_and_others_are_answered() 
 
         HTTP/1.1 408 Request Timeout"#]]
     .assert_eq(&format!("{huge}\n{slow}"));
-    let many: Vec<_> = std::iter::repeat_with(|| std::os::unix::net::UnixStream::connect(&path).unwrap())
-        .take(8)
-        .collect();
+    let many: Vec<_> =
+        std::iter::repeat_with(|| std::os::unix::net::UnixStream::connect(&path).unwrap()).take(8).collect();
     let mut connection = UnixStream::connect(&path).await.unwrap();
     let mut read = String::new();
     connection.read_to_string(&mut read).await.unwrap();

@@ -83,7 +83,8 @@ pub(super) async fn reload(State(api): State<Api>, request: Request) -> Response
             Some(Err(faults)) => (false, faults.clone()),
             None => (false, "no answer in time: see the log of watchdog".to_owned()),
         };
-        let answer = if done { said.clone() } else { format!("the old configuration stays in force: {said}") };
+        let answer =
+            if done { said.clone() } else { format!("the old configuration stays in force: {said}") };
         record(&api, Audit { by: peer.asker(), asked: "a reload".into(), done, answer, untold: 0 }).await;
         match reloaded {
             Some(Ok(())) => json(StatusCode::OK, &Reloaded { said }),
@@ -212,9 +213,7 @@ fn duration(text: &str) -> Result<Duration, No> {
     let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
     match duration {
         Some(duration) if (Duration::from_secs(1)..=LONGEST).contains(&duration) => Ok(duration),
-        Some(_) => {
-            Err(bad("a pause lasts from 1s to 366d", "or \"ever\", which lasts until it is resumed"))
-        }
+        Some(_) => Err(bad("a pause lasts from 1s to 366d", "or \"ever\", which lasts until it is resumed")),
         None => Err(bad(
             format!("`for` is no duration: {text:?}"),
             "write \"10m\", \"1h30m\" or \"2d\"; or \"ever\", which lasts until it is resumed",

@@ -50,7 +50,10 @@ impl Engine {
         self.event(Event::Command(Command::Pause { service: service.clone(), pause }));
         let how_long = match lasts {
             None => "until it is resumed".to_owned(),
-            Some(lasts) => format!("for {}", SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&lasts)),
+            Some(lasts) => format!(
+                "for {}",
+                SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&lasts)
+            ),
         };
         (true, format!("paused {how_long}: it is watched, and nothing is done to it"))
     }

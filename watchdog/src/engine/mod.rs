@@ -40,8 +40,8 @@ use self::{hands::Hands, memory::Memory, rungs::Rungs, tally::Tally};
 use crate::{
     clock,
     model::{
-        Answer, Audit, Change, Changed, Command, Fact, Listener, Mono, Order, Outcome, Service, Serving, Sign, Status, Tick, Unit,
-        Watch,
+        Answer, Audit, Change, Changed, Command, Fact, Listener, Mono, Order, Outcome, Service, Serving,
+        Sign, Status, Tick, Unit, Watch,
     },
     stream::{Record, Stream},
 };

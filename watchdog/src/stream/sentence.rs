@@ -7,9 +7,9 @@ use super::{
     words::{job_kind, records, signal, source, span, verb, word},
 };
 use crate::model::{
-    Act, Answer, Audit, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobStep, Listener, LogErrors, Mono,
-    OomKill, Outcome, Place, Result, Saw, Sender, ServerErrors, Serving, Sign, SignalSent, Stall, Story,
-    Tell, UnitState, UnixStall, Verdict, Why,
+    Act, Answer, Audit, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobStep, Listener, LogErrors,
+    Mono, OomKill, Outcome, Place, Result, Saw, Sender, ServerErrors, Serving, Sign, SignalSent, Stall,
+    Story, Tell, UnitState, UnixStall, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
