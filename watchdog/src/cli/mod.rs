@@ -10,6 +10,7 @@ mod control;
 mod deadly;
 mod doctor;
 mod exit;
+mod import_monit;
 mod ladder;
 mod lock;
 mod probing;
@@ -50,6 +51,8 @@ enum Command {
     Reload(change::Reload),
     /// Say by what failures would be seen on this host, what is missing for better, and what to do
     Doctor(doctor::Doctor),
+    /// Turn configurations of monit into one of watchdog, and tell what became of each statement
+    ImportMonit(import_monit::ImportMonit),
     /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
     Replay(replay::Replay),
 }
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Resume(resume) => resume.main(),
         Command::Reload(reload) => reload.main(),
         Command::Doctor(doctor) => doctor.main(),
+        Command::ImportMonit(import) => import.main(),
         Command::Replay(replay) => replay.main(),
     }
     .into()

@@ -11,6 +11,7 @@ mod address;
 mod fault;
 mod files;
 mod host;
+pub mod import;
 mod keys;
 mod pulse;
 mod reader;

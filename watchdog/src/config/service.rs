@@ -113,7 +113,8 @@ pub(super) fn read(
     }
 }
 
-fn unit(text: &str) -> Result<Unit, Complaint> {
+/// The name of a unit that may be watched.
+pub(super) fn unit(text: &str) -> Result<Unit, Complaint> {
     const SUCH_AS: &str = "expected the name of a service unit, such as \"nginx.service\"";
     let unit: Unit = text.parse().map_err(|error: crate::model::InvalidUnit| {
         let whole = format!("{text}.service");
