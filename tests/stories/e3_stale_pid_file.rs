@@ -34,7 +34,9 @@ fn start(lab: &Lab) -> Result<()> {
 fn e3_e5_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> Result<()> {
     play(|lab| {
         start(lab)?;
-        let watchdog = lab.watchdog_unit(&daemon(REMOVE), "", &["daemon"])?;
+        // whose a program is shows only to who could trace it
+        let traces = "[Service]\nCapabilityBoundingSet=CAP_SYS_PTRACE\n";
+        let watchdog = lab.watchdog_unit(&daemon(REMOVE), traces, &["daemon"])?;
         let (own, dead) = (watchdog.main_pid()?, lab.main_pid("daemon.service")?);
         lab.kill("STOP", own)?;
         lab.kill_main(Signal::KILL, "daemon.service")?;

@@ -8,9 +8,9 @@ use rustix::process::Signal;
 
 use crate::stage::{QUICK, SELDOM, SOON, Stage, is_alive, not_restarted, play, recovered_once, victim};
 
-/// Refused as by a filter that gives an error, and punished by death.
-const DENIED: &str = "SystemCallFilter=~bpf:EPERM\n";
-const DEADLY: &str = "SystemCallFilter=~bpf\n";
+/// Refused as by a filter that gives an error, and punished by death; the unit's own filter would not go with it.
+const DENIED: &str = "SystemCallFilter=\nSystemCallFilter=~bpf:EPERM\n";
+const DEADLY: &str = "SystemCallFilter=\nSystemCallErrorNumber=kill\nSystemCallFilter=~bpf\n";
 
 /// The rung that serves a class, and why no better one does, in the last record of it.
 fn serving(event: &Event, class: &str) -> Option<(String, String)> {
@@ -90,7 +90,7 @@ fn f1_without_bpf_and_descriptors_of_processes_proc_is_looked_at() -> Result<()>
     play(|lab| {
         lab.victim("victim", 7000, "")?;
         let configuration = victim("victim", 7000) + SELDOM;
-        let filter = "[Service]\nSystemCallFilter=~bpf:EPERM pidfd_open:ENOSYS\n";
+        let filter = "[Service]\nSystemCallFilter=\nSystemCallFilter=~bpf:EPERM pidfd_open:ENOSYS\n";
         let watchdog = lab.watchdog_unit(&configuration, filter, &["victim"])?;
         until_served(&watchdog, "zombie", "procfs", &["descriptors of processes"])?;
         a_death_is_acted_upon(lab, &watchdog)

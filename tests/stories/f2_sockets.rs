@@ -83,7 +83,7 @@ fn without_probes(
 ) -> Result<()> {
     play(|lab| {
         lab.victim(service, 7000, "")?;
-        let refused = "[Service]\nSystemCallFilter=~bpf:EPERM\n";
+        let refused = "[Service]\nSystemCallFilter=\nSystemCallFilter=~bpf:EPERM\n";
         let watchdog = lab.watchdog_unit(configuration, refused, &[service])?;
         watchdog.wait_for("the second rung", SOON, |e| {
             e.kind() == "sign.serving"

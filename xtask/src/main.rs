@@ -5,6 +5,7 @@ mod bench;
 mod build_ebpf;
 mod ci;
 mod demo;
+mod dist;
 mod imports;
 mod lab;
 mod sim;
@@ -34,6 +35,8 @@ enum Task {
     Ci(ci::Ci),
     /// Watchdog at work: boots a host with real servers, does them harm, and shows what comes of it
     Demo(demo::Demo),
+    /// The packages for Debian and for RPM
+    Dist(dist::Dist),
     /// A throw-away host: systemd as PID 1 in private namespaces, with real servers
     #[command(subcommand)]
     Lab(lab::Lab),
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::BuildEbpf(build) => build.run(),
         Task::Ci(ci) => ci.run(),
         Task::Demo(demo) => demo.run(),
+        Task::Dist(dist) => dist.run(),
         Task::Lab(lab) => lab.run(),
         Task::Sim(sim) => sim.run(),
         Task::Soak(soak) => soak.run(),

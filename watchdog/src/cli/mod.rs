@@ -13,6 +13,8 @@ mod exit;
 mod import_monit;
 mod ladder;
 mod lock;
+mod name;
+mod papers;
 mod probing;
 mod reload;
 mod replay;
@@ -55,6 +57,9 @@ enum Command {
     ImportMonit(import_monit::ImportMonit),
     /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
     Replay(replay::Replay),
+    /// Write man pages and completions, for those who make packages
+    #[command(hide = true)]
+    Papers(papers::Papers),
 }
 
 /// Where the configuration is.
@@ -85,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.main(),
         Command::ImportMonit(import) => import.main(),
         Command::Replay(replay) => replay.main(),
+        Command::Papers(papers) => papers.main(),
     }
     .into()
 }
@@ -92,5 +98,5 @@ pub fn main() -> ExitCode {
 /// Says on standard error what stands against it.
 fn complain(what: impl std::fmt::Display) {
     use std::io::Write as _;
-    writeln!(std::io::stderr(), "watchdog: {what}").ok();
+    writeln!(std::io::stderr(), "{}: {what}", name::called()).ok();
 }

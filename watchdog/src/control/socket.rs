@@ -39,15 +39,9 @@ impl Socket {
         fs::DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(fault)?;
         clear(path)?;
         let listener = UnixListener::bind(path).map_err(fault)?;
-        let group = peer::group(GROUP);
+        let group = peer::group(GROUP).map(|group| given(path, group)).transpose().map_err(fault)?.flatten();
+        let mode = if group.is_some() { 0o660 } else { 0o600 };
         let owned = || -> io::Result<(u64, u64)> {
-            let mode = match group {
-                Some(group) => {
-                    chown(path, None, Some(group))?;
-                    0o660
-                }
-                None => 0o600,
-            };
             fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
             number(path)
         };
@@ -61,6 +55,22 @@ impl Drop for Place {
         if number(&self.path).is_ok_and(|found| found == self.number) {
             let _the_next_one_replaces_it = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// Gives it to the group. Root without CAP_CHOWN can give it only to a group of its own: then it stays root's alone.
+fn given(path: &Path, group: u32) -> io::Result<Option<u32>> {
+    match chown(path, None, Some(group)) {
+        Ok(()) => Ok(Some(group)),
+        Err(fault) if fault.kind() == ErrorKind::PermissionDenied => {
+            tracing::warn!(
+                %fault,
+                "{} is root's alone: the group {GROUP} may look where the unit has SupplementaryGroups={GROUP}",
+                path.display()
+            );
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
     }
 }
 

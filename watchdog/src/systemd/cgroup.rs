@@ -29,14 +29,20 @@ pub fn mount() -> Result<PathBuf, Error> {
     mount_in(&table).ok_or(Error::NoCgroup2)
 }
 
-/// The last cgroup2 mount of a mountinfo table: of two on one place, the later hides the earlier.
+/// The outermost cgroup2 mount of a mountinfo table, the last of several: what lies below another is a window into a part of
+/// the same tree, such as `ReadWritePaths=` makes.
 fn mount_in(table: &[u8]) -> Option<PathBuf> {
-    table.split(|byte| *byte == b'\n').rev().find_map(|line| {
-        let mut fields = line.split(|byte| *byte == b' ');
-        let place = fields.nth(4)?;
-        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        (kind == b"cgroup2").then(|| PathBuf::from(OsStr::from_bytes(&unescape(place))))
-    })
+    let places: Vec<PathBuf> = table.split(|byte| *byte == b'\n').filter_map(cgroup2).collect();
+    let is_window = |place: &PathBuf| places.iter().any(|other| other != place && place.starts_with(other));
+    places.iter().rev().find(|place| !is_window(place)).cloned()
+}
+
+/// Where a line of mountinfo says that cgroup2 is mounted.
+fn cgroup2(line: &[u8]) -> Option<PathBuf> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let place = fields.nth(4)?;
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+    (kind == b"cgroup2").then(|| PathBuf::from(OsStr::from_bytes(&unescape(place))))
 }
 
 /// The directory of a cgroup below the cgroup2 mount, found by walking it: some milliseconds on a host of many units.
@@ -188,6 +194,11 @@ mod tests {
             Some("/sys/fs/cgroup/unified"),
         );
         check("38 31 0:35 / /a\\040b rw - cgroup2 cgroup2 rw", Some("/a b"));
+        check(
+            "24 1 0:22 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw\n\
+             25 24 0:22 /system.slice /sys/fs/cgroup/system.slice rw,nosuid - cgroup2 cgroup2 rw",
+            Some("/sys/fs/cgroup"),
+        );
         check("31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw", None);
         check("", None);
     }

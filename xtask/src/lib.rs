@@ -1,0 +1,3 @@
+//! What the tests need of the project's tasks, too.
+
+pub mod packages;
