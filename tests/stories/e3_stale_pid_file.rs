@@ -35,7 +35,7 @@ fn e3_e5_a_stranger_with_the_dead_mains_pid_does_not_keep_the_daemon_down() -> R
     play(|lab| {
         start(lab)?;
         // whose a program is shows only to who could trace it
-        let traces = "[Service]\nCapabilityBoundingSet=CAP_SYS_PTRACE\n";
+        let traces = "[Service]\nCapabilityBoundingSet=CAP_SYS_PTRACE\nReadWritePaths=/var/lib\n";
         let watchdog = lab.watchdog_unit(&daemon(REMOVE), traces, &["daemon"])?;
         let (own, dead) = (watchdog.main_pid()?, lab.main_pid("daemon.service")?);
         lab.kill("STOP", own)?;

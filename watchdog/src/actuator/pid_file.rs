@@ -2,10 +2,14 @@ use std::{
     borrow::Cow,
     fs::{self, File},
     io::{self, Read},
-    path::{Path, PathBuf},
+    os::fd::OwnedFd,
+    path::{Component, Path, PathBuf},
 };
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, openat, openat2, statat, unlinkat};
+use rustix::{
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat, unlinkat},
+    io::Errno,
+};
 
 use crate::model::PidStamp;
 
@@ -38,9 +42,7 @@ pub fn remove_pid_file(path: &Path, stale: PidStamp) -> Result<(), Error> {
     let fault = |source: rustix::io::Errno| Error::File { path: path.into(), source: source.into() };
     let changed = || Error::Changed { path: path.into() };
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(changed()) };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = openat2(CWD, &*without_link(folder), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
-    let folder = folder.map_err(fault)?;
+    let folder = reach(&without_link(folder)).map_err(fault)?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(openat(&folder, name, flags, Mode::empty()).map_err(fault)?);
     let mut text = String::new();
@@ -52,6 +54,25 @@ pub fn remove_pid_file(path: &Path, stale: PidStamp) -> Result<(), Error> {
         return Err(changed());
     }
     unlinkat(&folder, name, AtFlags::empty()).map_err(fault)
+}
+
+/// Opens a folder step by step: openat2 would do it at once, but a unit with RestrictSUIDSGID= does not have it.
+fn reach(folder: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut reached = openat(CWD, if folder.is_absolute() { "/" } else { "." }, flags, Mode::empty())?;
+    for step in folder.components().filter(|step| matches!(step, Component::Normal(_) | Component::ParentDir))
+    {
+        let next = openat(&reached, step.as_os_str(), flags, Mode::empty());
+        let is_link = || {
+            statat(&reached, step.as_os_str(), AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::Symlink)
+        };
+        reached = match next {
+            Err(Errno::NOTDIR) if is_link() => return Err(Errno::LOOP),
+            next => next?,
+        };
+    }
+    Ok(reached)
 }
 
 /// Units still say `/var/run`, which is a link to `/run` almost everywhere, and root's own.
