@@ -96,14 +96,14 @@ pub(crate) fn install_with(lab: &Stage, configuration: &str) -> Result<()> {
     lab.until_state(UNIT, "active", SOON)
 }
 
-/// One service's row of `status --json`.
+/// What the victim has left of its budget, such as `2 of 3 in 5m`.
 fn restarts_left(lab: &Stage) -> Result<String> {
     let table = lab.exec(&[NAME, "status"]);
     let table = table.or_else(|_not_well| {
         lab.run(&[NAME, "status"]).map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     })?;
     let row = table.lines().find(|line| line.starts_with("victim")).context(table.clone())?;
-    Ok(row.split_whitespace().skip(4).collect::<Vec<_>>().join(" "))
+    Ok(row.split_whitespace().skip(4).take(5).collect::<Vec<_>>().join(" "))
 }
 
 #[test]
@@ -205,7 +205,14 @@ fn dist_beside_debians_watchdog_no_name_is_taken_and_its_daemon_is_never_started
 
 #[test]
 fn dist_the_package_for_rpm_holds_the_same_files_and_restarts_on_an_upgrade_alone() -> Result<()> {
-    let packed = Packed::new()?;
+    let mut packed = Packed::new()?;
+    // its checksums take a minute in a program that was not built to be fast
+    packed
+        .contents
+        .entries
+        .iter_mut()
+        .filter(|it| it.kind == Kind::Program)
+        .for_each(|it| it.bytes.truncate(4096));
     let path = rpm::build(&packed.contents, packed.folder.path(), Squeeze::Quickly)?;
     let package = ::rpm::Package::open(&path)?;
     let metadata = &package.metadata;

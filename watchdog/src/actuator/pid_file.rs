@@ -39,7 +39,7 @@ pub enum Error {
 /// # Errors
 /// [`Error`]; then nothing was removed.
 pub fn remove_pid_file(path: &Path, stale: PidStamp) -> Result<(), Error> {
-    let fault = |source: rustix::io::Errno| Error::File { path: path.into(), source: source.into() };
+    let fault = |source: Errno| Error::File { path: path.into(), source: source.into() };
     let changed = || Error::Changed { path: path.into() };
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Err(changed()) };
     let folder = reach(&without_link(folder)).map_err(fault)?;
