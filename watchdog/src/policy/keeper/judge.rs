@@ -2,7 +2,7 @@
 
 use super::{
     Checking, Decision, Desk, Hold, Holding, IncidentEnd, Keeper, Kind, Loop, NO_HEARTBEAT, Plan, REAP,
-    Stage, UnitState, crossing::is_start, words,
+    Stage, UNREAPED, UnitState, crossing::is_start, words,
 };
 use crate::{
     model::{ActiveState, Job, JobKind, JobStep, LoadState},
@@ -182,7 +182,7 @@ impl Keeper {
     fn judge_up(&mut self, desk: &mut Desk<'_>) {
         match &self.stage {
             Stage::Ending { run, .. } if run.is_none() || *run != self.incarnation => self.prove(desk),
-            Stage::Ending { since, proving, .. } if desk.now.since(*since) >= REAP => {
+            Stage::Ending { since, proving, .. } if desk.now.since(*since) >= UNREAPED => {
                 let proving = *proving;
                 if self.seeks_corpse(desk) {
                     return;

@@ -53,7 +53,10 @@ use crate::model::{
     Storm, Suspicion, Tell, Unit, UnitState, Verdict, Warning, Why,
 };
 
-/// A dead main process that systemd has not reaped: it is given this long before the heartbeat is asked.
+/// A dead main process that systemd has not reaped after so long may be none of its children: systemd is asked, and then the
+/// heartbeat. It reaps within a few milliseconds, and answers no question before it has.
+const UNREAPED: Duration = Duration::from_millis(25);
+/// For so long it is left to systemd to begin what it should.
 const REAP: Duration = Duration::from_millis(100);
 /// The longest pause between two looks at a unit that is on its way somewhere.
 const LOOK_LONGEST: Duration = Duration::from_secs(30);

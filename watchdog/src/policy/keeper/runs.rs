@@ -1,6 +1,8 @@
 //! Runs of the unit: their end, who started the next one, and that it has to prove itself.
 
-use super::{Desk, Keeper, Kind, Mono, NO_HEARTBEAT, REAP, Stage, UnitState, judge::asked_for, words};
+use super::{
+    Desk, Keeper, Kind, Mono, NO_HEARTBEAT, REAP, Stage, UNREAPED, UnitState, judge::asked_for, words,
+};
 use crate::model::ActiveState;
 
 impl Keeper {
@@ -15,7 +17,8 @@ impl Keeper {
                 (self.incarnation, None)
             }
         };
-        let look_at = now + REAP;
+        let dead_yet_up = self.exit.is_some() && self.unit.as_ref().is_some_and(|unit| unit.active.is_up());
+        let look_at = now + if dead_yet_up { UNREAPED } else { REAP };
         self.stage = Stage::Ending { since: now, look_at, pause: REAP, told: false, run, proving };
     }
 

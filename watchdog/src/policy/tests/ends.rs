@@ -143,7 +143,7 @@ fn systemds_own_restart_acts_first_and_is_only_verified() {
             > 1000 exit signal 11
             > 1001 unit activating restart=on-failure sub=auto-restart result=signal
               1.001s web: held: Systemd
-              1.1s look web: Unit
+              1.025s look web: Unit
             > 1100 unit activating restart=on-failure run=2 restarts=1
             > 1110 unit active restart=on-failure run=2 restarts=1
               1.11s ask web

@@ -23,7 +23,7 @@ fn a_stop_whose_end_was_missed_is_a_stop() {
             > 1001 exit code 143
             > 1001 gap
             > 1002 unit failed result=exit-code
-              1.101s look web: Unit
+              1.026s look web: Unit
             > 1200 read failed result=exit-code
               1.2s web: left alone: stopped on request
             > 9000 sleep

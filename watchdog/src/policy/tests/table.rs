@@ -42,7 +42,7 @@ fn d3_an_end_for_which_the_unit_forces_a_restart_is_acted_upon_whatever_restart_
             > 0 alive
             > 1000 exit code 0
             > 1001 unit inactive force=0
-              1.1s look web: Unit
+              1.025s look web: Unit
             > 1101 unit inactive force=0 result=start-limit-hit
               1.101s look web: Holders
             > 1101 nobody holds

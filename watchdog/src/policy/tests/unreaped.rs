@@ -20,7 +20,7 @@ fn c2_a_dead_main_process_that_nobody_reaps_is_restarted_though_nobody_asks_the_
         expect![[r#"
             > 0 unit active
             > 1000 exit signal 9
-              1.1s look web: Unit
+              1.025s look web: Unit
             > 1101 read active
               1.101s look web: MainProcess
             > 1102 unreaped
@@ -58,7 +58,7 @@ fn c2_a_main_process_that_another_than_systemd_reaped_is_left_to_that_one() {
         expect![[r#"
             > 0 unit active
             > 1000 exit signal 9
-              1.1s look web: Unit
+              1.025s look web: Unit
             > 1101 read active
               1.101s look web: MainProcess
             > 1102 no zombie
@@ -66,12 +66,12 @@ fn c2_a_main_process_that_another_than_systemd_reaped_is_left_to_that_one() {
                   0 µs main process 10 (web) ended: signal 9 (SIGKILL)
                   102000 µs left alone: the unit is active (it has no heartbeat)
             > 9000 exit signal 9
-              9.1s look web: Unit
+              9.025s look web: Unit
             > 9101 read active
               9.101s look web: MainProcess
-              9.5s look web: Unit
-              11.1s look web: Unit
-              17.5s look web: Unit
+              9.425s look web: Unit
+              11.025s look web: Unit
+              17.425s look web: Unit
             > 20000 read active
               20s web: StoodDown after 11s and 0 restarts
                   0 µs main process 10 (web) ended: signal 9 (SIGKILL)
@@ -99,7 +99,7 @@ fn c2_restart_on_decides_about_a_dead_main_process_too_and_a_hold_does_not_forge
         expect![[r#"
             > 0 unit active
             > 1000 exit code 0
-              1.1s look web: Unit
+              1.025s look web: Unit
             > 1101 read active
               1.101s look web: MainProcess
             > 1102 unreaped
@@ -110,13 +110,13 @@ fn c2_restart_on_decides_about_a_dead_main_process_too_and_a_hold_does_not_forge
                   102000 µs left alone: the unit is active (it has no heartbeat)
             > 2000 job 7 new
             > 2001 exit signal 9
-              2.101s look web: Unit
+              2.026s look web: Unit
             > 2102 read active job=7
               2.102s look web: MainProcess
             > 2103 unreaped
               2.103s web: held: ForeignJob { job: 7 }
             > 9000 job 7 canceled active
-              9.1s look web: Unit
+              9.025s look web: Unit
             > 9101 read active
               9.101s look web: MainProcess
             > 9102 unreaped
@@ -140,7 +140,7 @@ fn c2_a_heartbeat_says_what_a_dead_main_process_means_where_there_is_one() {
               0ns ask web
             > 0 alive
             > 1000 exit signal 9
-              1.1s look web: Unit
+              1.025s look web: Unit
             > 1101 read active
               1.101s ask web
             > 1102 dead

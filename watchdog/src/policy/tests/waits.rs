@@ -352,7 +352,7 @@ fn a_new_run_whose_main_process_dies_and_that_systemd_holds_for_alive_goes_on_pr
             > 1 dead
               11ms ask web
             > 1000 exit signal 15
-              1.1s look web: Unit
+              1.025s look web: Unit
             > 1101 read active
               1.101s ask web
             > 1102 dead
