@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     ops::Deref,
+    path::Path,
     process::{Child, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
@@ -118,7 +119,7 @@ impl Watchdog {
         Ok(Footprint {
             resident_kib: number("VmRSS")?,
             threads: number("Threads")?,
-            descriptors: descriptors.count(),
+            descriptors: descriptors.filter_map(|entry| kind(&own, &entry.ok()?.path())).collect(),
         })
     }
 
@@ -160,14 +161,27 @@ impl WakeUps {
 }
 
 /// What a watchdog holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footprint {
     /// Resident memory, in KiB.
     pub resident_kib: u64,
     /// Its threads.
     pub threads: u64,
-    /// Its open descriptors.
-    pub descriptors: usize,
+    /// What its open descriptors are of.
+    pub descriptors: Vec<String>,
+}
+
+/// What a descriptor is of, without numbers, and which table of sockets it stands in; nothing where it was closed meanwhile.
+fn kind(own: &str, descriptor: &Path) -> Option<String> {
+    let of = fs::read_link(descriptor).ok()?.to_string_lossy().into_owned();
+    let socket = of.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+    let stands_in = |table: &&str| {
+        let table = fs::read_to_string(format!("{own}/net/{table}")).unwrap_or_default();
+        socket
+            .is_some_and(|inode| table.lines().any(|line| line.split_whitespace().any(|word| word == inode)))
+    };
+    let table = ["tcp", "tcp6", "udp", "unix", "netlink", "packet"].into_iter().find(stands_in);
+    Some(of.replace(|digit: char| digit.is_ascii_digit(), "") + table.unwrap_or_default())
 }
 
 /// One record of the event stream.

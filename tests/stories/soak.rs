@@ -75,11 +75,18 @@ fn soak_no_failure_of_many_is_missed_or_doubled_and_nothing_grows() -> Result<()
         println!("{cycles} cycles\n{tally}");
         tally.judge()?;
         // An ask that is on its way has a descriptor: the fewest of a round are those at rest.
-        let first_round = tally.footprints.iter().take(Fault::ALL.len()).map(|it| it.descriptors);
-        let at_first = first_round.min().context("too few cycles to tell whether it grows")?;
+        let first_round = tally.footprints.iter().take(Fault::ALL.len()).map(|it| &it.descriptors);
+        let at_first = first_round.min_by_key(|open| open.len());
+        let at_first = at_first.context("too few cycles to tell whether it grows")?;
         lab.until(SOON, || {
             let now = watchdog.footprint()?.descriptors;
-            ensure!(now <= at_first, "{now} descriptors are open, after the warm-up there were {at_first}");
+            ensure!(
+                now.len() <= at_first.len(),
+                "{} descriptors are open, after the warm-up there were {}; more than then: {:?}",
+                now.len(),
+                at_first.len(),
+                beyond(&now, at_first)
+            );
             Ok(())
         })
     })
@@ -235,12 +242,26 @@ impl fmt::Display for Tally {
             write!(
                 f,
                 "descriptors: {} after the warm-up, {} at the end; ",
-                begin.descriptors, end.descriptors
+                begin.descriptors.len(),
+                end.descriptors.len()
             )?;
             writeln!(f, "threads: {}, {}", begin.threads, end.threads)?;
         }
         Ok(())
     }
+}
+
+/// What is more often in `now` than in `before`.
+fn beyond<'a>(now: &'a [String], before: &[String]) -> Vec<&'a str> {
+    let mut before = before.to_vec();
+    let mut is_new = |of: &&String| match before.iter().position(|it| it == *of) {
+        Some(at) => {
+            before.swap_remove(at);
+            false
+        }
+        None => true,
+    };
+    now.iter().filter(|of| is_new(of)).map(String::as_str).collect()
 }
 
 fn median<T: Copy + Ord>(values: &[T]) -> Option<T> {
