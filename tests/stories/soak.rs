@@ -19,6 +19,9 @@ const ROUNDS_OF_WARM_UP: usize = 2;
 /// Resident memory may differ by this between the first and the last quarter: pages that the allocator keeps or returns.
 const GROWTH_KIB: u64 = 1024;
 
+/// So many figures show how it grew.
+const STEPS: usize = 16;
+
 const UNIT: &str = "nginx.service";
 const URL: &str = "http://127.0.0.1/";
 const STARTS: &str = "/run/starts";
@@ -239,6 +242,9 @@ impl fmt::Display for Tally {
             (self.quarters(), self.footprints.first(), self.footprints.last())
         {
             writeln!(f, "resident memory: {first} KiB in the first quarter, {last} KiB in the last")?;
+            let on_its_way = self.footprints.iter().step_by(self.footprints.len().div_ceil(STEPS));
+            let on_its_way: Vec<u64> = on_its_way.map(|footprint| footprint.resident_kib).collect();
+            writeln!(f, "on its way: {on_its_way:?}")?;
             write!(
                 f,
                 "descriptors: {} after the warm-up, {} at the end; ",

@@ -115,6 +115,8 @@ pub struct PortState {
     pub pad: u32,
     /// When clients were last told of.
     pub in_use_at: u64,
+    /// When the next connection may be sampled, on the clock of all these times.
+    pub sample_at: u64,
     /// Addresses of `struct sock`; 0 is a free slot.
     pub listeners: [u64; LISTENERS],
 }
@@ -149,8 +151,6 @@ pub struct AnswerState {
     pub next: u32,
     /// None.
     pub pad: u32,
-    /// When a connection was last sampled.
-    pub sampled_at: u64,
     /// When a stall was last told.
     pub said_at: u64,
     /// The samples.
@@ -166,6 +166,7 @@ impl PortState {
         stage: STAGE_IDLE,
         pad: 0,
         in_use_at: 0,
+        sample_at: 0,
         listeners: [0; LISTENERS],
     };
 }
@@ -178,7 +179,6 @@ impl AnswerState {
         armed: 0,
         next: 0,
         pad: 0,
-        sampled_at: 0,
         said_at: 0,
         samples: [Sample { sk: 0, cookie: 0, said: 0, open: 0, pad: 0 }; SAMPLES],
     };
@@ -189,7 +189,7 @@ const _: () = assert!(size_of::<CgroupState>() == 40, "the layout of CgroupState
 const _: () = assert!(size_of::<Lost>() == 96, "the layout of Lost changed: that is a new ABI");
 const _: () = assert!(size_of::<ErrorState>() == 16, "the layout of ErrorState changed: that is a new ABI");
 const _: () = assert!(size_of::<Settings>() == 16, "the layout of Settings changed: that is a new ABI");
-const _: () = assert!(size_of::<PortState>() == 552, "the layout of PortState changed: that is a new ABI");
+const _: () = assert!(size_of::<PortState>() == 560, "the layout of PortState changed: that is a new ABI");
 const _: () = assert!(size_of::<Sample>() == 32, "the layout of Sample changed: that is a new ABI");
 const _: () =
-    assert!(size_of::<AnswerState>() == 560, "the layout of AnswerState changed: that is a new ABI");
+    assert!(size_of::<AnswerState>() == 552, "the layout of AnswerState changed: that is a new ABI");

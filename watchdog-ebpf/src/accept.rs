@@ -5,7 +5,7 @@
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::c_void;
-use watchdog_common::{Kind, LISTENERS, PortState, STAGE_ARMED, STAGE_IDLE, STAGE_STALLED, Settings};
+use watchdog_common::{Kind, LISTENERS, PortState, STAGE_ARMED, STAGE_IDLE, STAGE_STALLED};
 
 use crate::{
     kernel::{JIFFY_NS, age_ns, given, jiffies, lock, read, restart_timer, start_timer, unlock},
@@ -29,10 +29,11 @@ const STALLED_LOOK_NS: u64 = 50_000_000;
 /// # Safety
 /// `state` must be a living value of PORTS.
 #[inline(always)]
-pub unsafe fn watch(state: *mut PortState, settings: &Settings) {
+pub unsafe fn watch(state: *mut PortState, port: u32) {
     // SAFETY: the caller proves it. Two CPUs that arm at once start the same timer twice.
     unsafe {
         if (*state).stage == STAGE_IDLE {
+            let Some(settings) = settings(port) else { return };
             (*state).stage = STAGE_ARMED;
             start_timer(&PORTS, &raw mut (*state).timer, look, settings.accept_after_ns);
         }

@@ -8,7 +8,7 @@
 
 use aya_ebpf::{btf_maps::HashMap, helpers::generated::bpf_loop, macros::btf_map};
 use core::ffi::c_void;
-use watchdog_common::{AnswerState, Kind, MAX_PORTS, OPEN, SAMPLES, Sample};
+use watchdog_common::{AnswerState, Kind, MAX_PORTS, OPEN, PortState, SAMPLES, Sample};
 
 use crate::{
     accept::TCP_LAST_SENT,
@@ -41,26 +41,29 @@ const PER_ANSWER_AFTER: u64 = 12;
 const SAID: u64 = 1 << 32;
 
 /// A client connected: samples it, when it is time for another sample and the slot in turn holds no open question.
+///
+/// # Safety
+/// `watched` must be a living value of PORTS.
 #[inline(always)]
-pub fn sample(port: u32, sk: u64, now: u64, after_ns: u64, cookie: impl FnOnce() -> u64) {
-    let Some(state) = ANSWERS.get_ptr_mut(port) else { return };
-    // SAFETY: a living value of ANSWERS. Two CPUs that sample at once may mix one slot up: its cookie then does not match its
-    // socket, and the slot is dropped at the next look.
+pub unsafe fn sample(watched: *mut PortState, port: u32, sk: u64, now: u64, cookie: impl FnOnce() -> u64) {
+    // SAFETY: the caller proves it, and a living value of ANSWERS. Two CPUs that sample at once may mix one slot up: its cookie
+    // then does not match its socket, and the slot is dropped at the next look.
     unsafe {
-        if now.wrapping_sub((*state).sampled_at) < after_ns / PER_ANSWER_AFTER {
+        if now < (*watched).sample_at {
             return;
         }
+        let (Some(settings), Some(state)) = (settings(port), ANSWERS.get_ptr_mut(port)) else { return };
         let next = (*state).next;
         (*state).next = next.wrapping_add(1);
         let slot = &raw mut (*state).samples[next as usize % SAMPLES];
         if (*slot).sk != 0 && (*slot).open == OPEN {
             return;
         }
-        (*state).sampled_at = now;
+        (*watched).sample_at = now + settings.answer_after_ns / PER_ANSWER_AFTER;
         *slot = Sample { sk, cookie: cookie(), said: 0, open: 0, pad: 0 };
         if (*state).armed == 0 {
             (*state).armed = 1;
-            start_timer(&ANSWERS, &raw mut (*state).timer, look, after_ns);
+            start_timer(&ANSWERS, &raw mut (*state).timer, look, settings.answer_after_ns);
         }
     }
 }

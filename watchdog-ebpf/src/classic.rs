@@ -131,7 +131,7 @@ pub fn state_classic(ctx: TracePointContext) -> u32 {
     match (read::<i32>(event, &STATE_OLD), read::<i32>(event, &STATE_NEW)) {
         (SYN_RECV, ESTABLISHED) => client_connected(port, u32::from(read::<u16>(event, &STATE_PEER_PORT))),
         (CLOSE, SYN_SENT) => sock::connecting(sk),
-        (SYN_SENT, ESTABLISHED) => sock::connected(sk, port),
+        (SYN_SENT, ESTABLISHED) => sock::connected(sk, || port),
         (_, LISTEN) => {
             let cgroup = watched_cgroup();
             if cgroup.is_some() || settings(port).is_some() {
@@ -150,10 +150,10 @@ pub fn state_classic(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn client_connected(port: u32, peer: u32) {
-    if settings(port).is_none() || sock::is_heartbeat_from(peer) {
+    let now = now();
+    if settings(port).is_none() || sock::is_heartbeat_from(now, || peer) {
         return;
     }
-    let now = now();
     // SAFETY: copied at once.
     let before = (unsafe { CLASSIC_USE.get(port) }).copied().unwrap_or(0);
     if now.wrapping_sub(before) >= IN_USE_NS {

@@ -6,13 +6,16 @@
 //! segment that is sent again is taken for one. A connection whose first bytes are no status line (TLS, HTTP/2, any other
 //! protocol), or that left HTTP with a 101, is not looked at again. Own heartbeats are marked by `state` as they connect.
 //!
-//! Not seen: a status line that is cut in two, and an answer that is sent before the next request of its connection came in
-//! (pipelining), but for the first.
+//! Nearly every packet of a server runs through here. Connections are remembered in slots that they share, and nothing is made
+//! for one that comes or freed for one that goes; a packet without data, which is every second one, is left after its headers.
+//!
+//! Not seen: a status line that is cut in two; an answer that is sent before the next request of its connection came in
+//! (pipelining), but for the first; and the next answer of a connection whose slot was taken by another since its last one.
 
 use aya_ebpf::{
-    bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock},
-    btf_maps::{HashMap, SkStorage},
-    helpers::generated::{bpf_sk_storage_get, bpf_skb_cgroup_id, bpf_tcp_sock},
+    bindings::bpf_sock,
+    btf_maps::{Array, HashMap},
+    helpers::generated::{bpf_get_socket_cookie, bpf_skb_cgroup_id, bpf_tcp_sock},
     macros::{btf_map, cgroup_skb},
     programs::SkBuffContext,
 };
@@ -31,23 +34,28 @@ static ERRORS: HashMap<u32, ErrorState, MAX_PORTS> = HashMap::new();
 /// What is remembered of a connection.
 #[repr(C)]
 pub struct Connection {
+    /// Whose slot this is; cookies count up, and none is given twice.
+    cookie: u64,
     /// What was received when data was last sent (the next sequence number).
     received: u32,
-    /// What was sent (the next sequence number).
-    sent: u32,
-    /// Of the constants below.
+    /// One of the constants below.
     is: u32,
 }
 
+/// So many connections are remembered: the last ones, for their cookies follow one another.
+const SLOTS: usize = 16_384;
+
+/// Two CPUs that write one slot at once may leave the cookie of one connection and the numbers of the other: an answer goes
+/// unseen then, or one line in a body that reads like the head of an error is taken for one.
 #[btf_map]
-static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+static CONNECTIONS: Array<Connection, SLOTS> = Array::new();
 
 /// [`Connection::is`]: data was sent.
 const SEEN: u32 = 1;
 /// [`Connection::is`]: the last answer was a 1xx, and another one follows.
 const TO_BE_CONTINUED: u32 = 2;
 /// [`Connection::is`]: not to be looked at: no HTTP/1, or a heartbeat of ours.
-const PASSED_OVER: u32 = 4;
+const PASSED_OVER: u32 = 3;
 
 /// The shortest head of an answer: `HTTP/1.1 500\r\n\r\n`.
 const HEAD: u32 = 16;
@@ -75,12 +83,11 @@ const LET_PASS: i32 = 1;
 /// `sk` must be a tracepoint's own argument.
 #[inline(always)]
 pub unsafe fn pass_over(sk: *mut c_void) {
-    // SAFETY: the caller proves it; what the helper answers is null or a living value.
-    unsafe {
-        let connection = connection(sk);
-        if !connection.is_null() {
-            (*connection).is = PASSED_OVER;
-        }
+    // SAFETY: the caller proves it.
+    let cookie = unsafe { bpf_get_socket_cookie(sk) };
+    if let Some(slot) = slot(cookie) {
+        // SAFETY: a living value of CONNECTIONS.
+        unsafe { *slot = Connection { cookie, received: 0, is: PASSED_OVER } }
     }
 }
 
@@ -103,38 +110,40 @@ fn look(ctx: &SkBuffContext) -> Option<()> {
         if sk.is_null() {
             return None;
         }
-        let connection = connection(sk.cast());
-        if connection.is_null() || (*connection).is & PASSED_OVER != 0 {
+        let cookie = bpf_get_socket_cookie(ctx.skb.skb.cast());
+        let slot = slot(cookie)?;
+        let was = if (*slot).cookie == cookie { (*slot).is } else { 0 };
+        if was == PASSED_OVER {
             return None;
         }
         let tcp = bpf_tcp_sock(sk);
-        if tcp.is_null() {
-            return None;
-        }
-        let was = (*connection).is;
-        let again = segment.first.wrapping_sub((*connection).sent) > u32::MAX / 2;
-        if was & SEEN != 0 && again {
+        // What was sent already, and is sent again, lies before what is sent next.
+        if tcp.is_null() || (*tcp).snd_nxt != segment.first {
             return None;
         }
         let received = (*tcp).rcv_nxt;
-        // the end of what a client sends counts as a byte, and is no request
-        let begins = was != SEEN || received.wrapping_sub((*connection).received) > 1;
-        (*connection).received = received;
-        (*connection).sent = segment.first.wrapping_add(segment.length);
-        (*connection).is = SEEN;
-        if !begins {
-            return None;
+        // Nothing is under way, and nothing arrived but the SYN, which the kernel counts as a byte.
+        let first = (*tcp).snd_una == segment.first && (*tcp).bytes_acked <= 1;
+        let begins = match was {
+            TO_BE_CONTINUED => true,
+            // the end of what a client sends counts as a byte, and is no request
+            SEEN => received.wrapping_sub((*slot).received) > 1,
+            _ => first,
+        };
+        let mut is = SEEN;
+        let mut error = NO_STATUS;
+        if begins {
+            match status(ctx, &segment) {
+                NO_STATUS if first && !is_cut(ctx, &segment) => is = PASSED_OVER,
+                SWITCHING_PROTOCOLS => is = PASSED_OVER,
+                100..200 => is = TO_BE_CONTINUED,
+                status @ 500.. => error = status,
+                _ => {}
+            }
         }
-        let status = status(ctx, &segment);
-        // The kernel counts a SYN that was acknowledged as a byte.
-        let first = was == 0 && (*tcp).bytes_acked <= 1;
-        if (first && status == NO_STATUS && !is_cut(ctx, &segment)) || status == SWITCHING_PROTOCOLS {
-            (*connection).is = PASSED_OVER;
-        }
-        match status {
-            100..200 => (*connection).is |= TO_BE_CONTINUED,
-            500.. => server_error(ctx, status),
-            _ => {}
+        *slot = Connection { cookie, received, is };
+        if error != NO_STATUS {
+            server_error(ctx, error);
         }
     }
     Some(())
@@ -143,15 +152,10 @@ fn look(ctx: &SkBuffContext) -> Option<()> {
 const NO_STATUS: u32 = 0;
 const SWITCHING_PROTOCOLS: u32 = 101;
 
-/// What is remembered of the connection of a socket; null where there is no room.
-///
-/// # Safety
-/// `sk` must be a socket that the kernel handed over.
+/// Where the connection with this cookie is remembered, if it is.
 #[inline(always)]
-unsafe fn connection(sk: *mut c_void) -> *mut Connection {
-    let map = (&raw const CONNECTIONS).cast_mut().cast();
-    // SAFETY: the caller proves it.
-    unsafe { bpf_sk_storage_get(map, sk, ptr::null_mut(), u64::from(BPF_SK_STORAGE_GET_F_CREATE)) }.cast()
+fn slot(cookie: u64) -> Option<*mut Connection> {
+    CONNECTIONS.get_ptr_mut((cookie % SLOTS as u64) as u32)
 }
 
 /// Headers are always in the first part of the packet, which can be read directly.

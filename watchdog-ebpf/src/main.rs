@@ -32,7 +32,7 @@ use aya_ebpf::Global;
 use watchdog_common::ABI;
 
 /// [`watchdog_common::ABI_SYMBOL`]: user space refuses an object without it.
-#[unsafe(export_name = "WATCHDOG_ABI_3")]
+#[unsafe(export_name = "WATCHDOG_ABI_4")]
 static AGREEMENT: Global<u32> = Global::new(ABI);
 
 /// Several of the helpers are for GPL-compatible programs only.

@@ -42,6 +42,28 @@ static CONNECTING: LruHashMap<u64, u32, 1024> = LruHashMap::new();
 #[btf_map]
 static HEARTBEATS: LruHashMap<u32, u64, 1024> = LruHashMap::new();
 
+/// What spares every other connection of the host a search in the two maps above. There is no adding at once on several CPUs
+/// here; the two counts are apart, so that what is lost when two connect in the same moment leaves too many on their way, which
+/// costs a search, and not too few, which would make a heartbeat a client.
+#[repr(C)]
+struct OwnSockets {
+    /// How many began to connect: written by the one thread of watchdog's that connects.
+    began: u64,
+    /// How many of them are connected or gave up.
+    ended: u64,
+    /// When the last one was connected.
+    connected_at: u64,
+}
+
+#[btf_map]
+static OWN_SOCKETS: Array<OwnSockets, 1> = Array::new();
+
+/// A living value.
+#[inline(always)]
+fn own_sockets() -> Option<*mut OwnSockets> {
+    OWN_SOCKETS.get_ptr_mut(0)
+}
+
 /// A server sees a heartbeat's connection within this time of the client, even when a packet was lost between.
 const HEARTBEAT_FRESH_NS: u64 = 3_000_000_000;
 
@@ -83,39 +105,65 @@ fn own_tgid() -> u32 {
 pub fn connecting(sk: u64) {
     if OWN.get(0).is_some_and(|own| *own == own_tgid()) {
         // What does not fit is taken for a client's: it only makes a service look used.
-        let _ = CONNECTING.insert(sk, 1, 0);
+        let noted = CONNECTING.insert(sk, 1, 0).is_ok();
+        if let Some(own) = own_sockets().filter(|_| noted) {
+            // SAFETY: a living value.
+            unsafe { (*own).began += 1 }
+        }
     }
 }
 
 /// A socket is connected; which happens before the server sees the connection.
 #[inline(always)]
-pub fn connected(sk: u64, port: u32) {
-    if CONNECTING.get_ptr(sk).is_some() {
-        let _ = CONNECTING.remove(sk);
-        let _ = HEARTBEATS.insert(port, now(), 0);
+pub fn connected(sk: u64, port: impl FnOnce() -> u32) {
+    if was_connecting(sk) {
+        let now = now();
+        let _ = HEARTBEATS.insert(port(), now, 0);
+        if let Some(own) = own_sockets() {
+            // SAFETY: a living value.
+            unsafe { (*own).connected_at = now }
+        }
     }
 }
 
 /// A socket was refused, or gave up: the next one at its address is another's.
 #[inline(always)]
 pub fn not_connected(sk: u64) {
-    if CONNECTING.get_ptr(sk).is_some() {
-        let _ = CONNECTING.remove(sk);
+    was_connecting(sk);
+}
+
+/// It was one of watchdog's, and is connecting no more.
+#[inline(always)]
+fn was_connecting(sk: u64) -> bool {
+    let Some(own) = own_sockets() else { return false };
+    // SAFETY: a living value.
+    unsafe {
+        if (*own).began == (*own).ended || CONNECTING.remove(sk).is_err() {
+            return false;
+        }
+        (*own).ended += 1;
     }
+    true
 }
 
 /// The peer of this new connection is a heartbeat of ours. Says so once for each heartbeat.
 #[inline(always)]
-pub fn is_heartbeat(sk: u64) -> bool {
-    is_heartbeat_from(u32::from(u16::from_be(read::<u16>(sk, &SOCK_PEER_PORT))))
+pub fn is_heartbeat(sk: u64, now: u64) -> bool {
+    is_heartbeat_from(now, || u32::from(u16::from_be(read::<u16>(sk, &SOCK_PEER_PORT))))
 }
 
 /// The same by the peer's port.
 #[inline(always)]
-pub fn is_heartbeat_from(peer: u32) -> bool {
+pub fn is_heartbeat_from(now: u64, peer: impl FnOnce() -> u32) -> bool {
+    let fresh = |at: u64| now.wrapping_sub(at) < HEARTBEAT_FRESH_NS;
+    // SAFETY: one word of a living value.
+    if !own_sockets().is_some_and(|own| fresh(unsafe { (*own).connected_at })) {
+        return false;
+    }
+    let peer = peer();
     let Some(at) = HEARTBEATS.get_ptr(peer) else { return false };
     // SAFETY: one word of a map value.
-    let fresh = now().wrapping_sub(unsafe { *at }) < HEARTBEAT_FRESH_NS;
+    let fresh = fresh(unsafe { *at });
     let _ = HEARTBEATS.remove(peer);
     fresh
 }

@@ -33,7 +33,7 @@ pub fn state(ctx: BtfTracePointContext) -> u32 {
     match (old, new) {
         (SYN_RECV, ESTABLISHED) => client_connected(&ctx, sk),
         (CLOSE, SYN_SENT) => sock::connecting(sk),
-        (SYN_SENT, ESTABLISHED) => sock::connected(sk, sock::port(sk)),
+        (SYN_SENT, ESTABLISHED) => sock::connected(sk, || sock::port(sk)),
         (SYN_SENT, CLOSE) => sock::not_connected(sk),
         (_, LISTEN) => listener_up(sk),
         // Never "left LISTEN": each new connection is cloned from its listener, and leaves LISTEN for SYN_RECV.
@@ -58,16 +58,15 @@ fn client_connected(ctx: &BtfTracePointContext, sk: u64) {
     if !sock::is_ours_to_see(sk) {
         return;
     }
-    let Some(settings) = settings(port) else { return };
     // SAFETY: a living value of PORTS.
-    unsafe { accept::watch(state, &settings) };
+    unsafe { accept::watch(state, port) };
     let trusted: *mut c_void = ctx.arg(0);
-    if sock::is_heartbeat(sk) {
+    let now = now();
+    if sock::is_heartbeat(sk, now) {
         // SAFETY: the tracepoint's own argument is a socket.
         unsafe { egress::pass_over(trusted) };
         return;
     }
-    let now = now();
     // SAFETY: a living value of PORTS; two CPUs that write this word at once tell twice, which is harmless.
     unsafe {
         if now.wrapping_sub((*state).in_use_at) >= IN_USE_NS {
@@ -75,10 +74,8 @@ fn client_connected(ctx: &BtfTracePointContext, sk: u64) {
             tell(Kind::InUse, |record| record.port = port);
         }
     }
-    answer::sample(port, sk, now, settings.answer_after_ns, || {
-        // SAFETY: the tracepoint's own argument is a socket.
-        unsafe { bpf_get_socket_cookie(trusted) }
-    });
+    // SAFETY: a living value of PORTS, and the tracepoint's own argument, which is a socket.
+    unsafe { answer::sample(state, port, sk, now, || bpf_get_socket_cookie(trusted)) };
 }
 
 /// listen(2) runs in the context of its caller.

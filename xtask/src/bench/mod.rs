@@ -37,6 +37,19 @@ pub(crate) struct Bench {
     /// Seconds in which wake-ups are counted
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Only this part
+    #[arg(long)]
+    only: Option<Part>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// From a fault to a restart, wake-ups, and deaths in storms
+    Restarts,
+    /// How soon each failure is seen
+    Sights,
+    /// What the probes cost
+    Costs,
 }
 
 impl Bench {
@@ -66,25 +79,39 @@ impl Bench {
         lab.first_good(URL, LIMIT)?;
 
         let mut table = Table::default();
-        let floor = times(self.runs, || by_floor(&lab))?;
+        let wanted = |part| self.only.is_none_or(|only| only == part);
+        if wanted(Part::Restarts) {
+            self.restarts(&lab, &mut table)?;
+        }
+        if wanted(Part::Sights) {
+            sight::measure(&lab, &mut table, self.sights)?;
+        }
+        if wanted(Part::Costs) {
+            costs::measure(&lab, &mut table, self.pairs)?;
+        }
+        Ok(if table.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn restarts(&self, lab: &Lab, table: &mut Table) -> Result<()> {
+        let floor = times(self.runs, || by_floor(lab))?;
         table.row("SIGKILL to good answer, floor (a pidfd and RestartUnit)", &floor, None);
-        let systemd = by_systemd(&lab, self.runs)?;
+        let systemd = by_systemd(lab, self.runs)?;
         table.row("SIGKILL to good answer, systemd's own Restart=", &systemd, None);
         lab.service(storm::NOISY, &format!("{} \"block 1\" park", storm::PROGRAM), "")?;
         let watchdog = lab.watchdog(&format!("{CONFIGURATION}{}", storm::CONFIGURATION))?;
         guarded(&watchdog, 0)?;
         let mut requests = Vec::new();
         let dead = times(self.runs, || {
-            let (request, answer) = by_watchdog(&lab, &watchdog)?;
+            let (request, answer) = by_watchdog(lab, &watchdog)?;
             requests.push(request);
             Ok(answer)
         })?;
         table.row("kernel's time of the death to restart request", &requests, Some((3.0, 20.0)));
         table.row("SIGKILL to good answer, watchdog", &dead, Some((1.5 * median(&floor), f64::INFINITY)));
-        let stopped = times(self.runs, || hang(&lab, &watchdog, |lab| lab.kill_all(Signal::STOP, UNIT)))?;
+        let stopped = times(self.runs, || hang(lab, &watchdog, |lab| lab.kill_all(Signal::STOP, UNIT)))?;
         table.row("hang (SIGSTOP) under traffic to verdict", &stopped, Some((f64::INFINITY, 3_800.0)));
         let silent = times(self.runs, || {
-            hang(&lab, &watchdog, |lab| lab.get(&format!("{URL}mode/silent")).map(|_| ::lab::mono_us()))
+            hang(lab, &watchdog, |lab| lab.get(&format!("{URL}mode/silent")).map(|_| ::lab::mono_us()))
         })?;
         table.row(
             "hang (accepts, never answers) under traffic to verdict",
@@ -92,23 +119,20 @@ impl Bench {
             Some((f64::INFINITY, 4_700.0)),
         );
         for traffic in [false, true] {
-            let per_second = wake_ups(&lab, &watchdog, traffic, self.seconds)?;
+            let per_second = wake_ups(lab, &watchdog, traffic, self.seconds)?;
             let name =
                 if traffic { "wake-ups a second, under traffic" } else { "wake-ups a second, at rest" };
             table.row(name, &[per_second], Some((1.0, 1.0)));
         }
-        let storm = storm::of_ends(&lab, self.runs)?;
+        let storm = storm::of_ends(lab, self.runs)?;
         table.row(
             "death among 20,000 foreign ends a second to new start",
             &storm,
             Some((50.0, f64::INFINITY)),
         );
-        let storm = storm::of_records(&lab, self.runs)?;
+        let storm = storm::of_records(lab, self.runs)?;
         table.row("death among 50,000 records a second to new start", &storm, Some((50.0, f64::INFINITY)));
-        end(watchdog)?;
-        sight::measure(&lab, &mut table, self.sights)?;
-        costs::measure(&lab, &mut table, self.pairs)?;
-        Ok(if table.kept { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        end(watchdog)
     }
 }
 
