@@ -117,7 +117,7 @@ impl Watchdog {
         let descriptors =
             fs::read_dir(format!("{own}/fd")).with_context(|| format!("cannot read {own}/fd"))?;
         Ok(Footprint {
-            resident_kib: number("VmRSS")?,
+            anonymous_kib: number("RssAnon")?,
             threads: number("Threads")?,
             descriptors: descriptors.filter_map(|entry| kind(&own, &entry.ok()?.path())).collect(),
         })
@@ -163,8 +163,8 @@ impl WakeUps {
 /// What a watchdog holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Footprint {
-    /// Resident memory, in KiB.
-    pub resident_kib: u64,
+    /// Resident memory that is its own, in KiB: pages of the program's file come and go as the host likes.
+    pub anonymous_kib: u64,
     /// Its threads.
     pub threads: u64,
     /// What its open descriptors are of.

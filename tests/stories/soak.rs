@@ -223,7 +223,7 @@ impl Tally {
     /// The median resident memory of the first quarter and of the last, in KiB.
     fn quarters(&self) -> Option<(u64, u64)> {
         let quarter = self.footprints.len() / 4;
-        let resident: Vec<u64> = self.footprints.iter().map(|footprint| footprint.resident_kib).collect();
+        let resident: Vec<u64> = self.footprints.iter().map(|footprint| footprint.anonymous_kib).collect();
         Some((median(&resident[..quarter])?, median(&resident[resident.len() - quarter..])?))
     }
 }
@@ -243,7 +243,7 @@ impl fmt::Display for Tally {
         {
             writeln!(f, "resident memory: {first} KiB in the first quarter, {last} KiB in the last")?;
             let on_its_way = self.footprints.iter().step_by(self.footprints.len().div_ceil(STEPS));
-            let on_its_way: Vec<u64> = on_its_way.map(|footprint| footprint.resident_kib).collect();
+            let on_its_way: Vec<u64> = on_its_way.map(|footprint| footprint.anonymous_kib).collect();
             writeln!(f, "on its way: {on_its_way:?}")?;
             write!(
                 f,

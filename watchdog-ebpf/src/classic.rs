@@ -9,15 +9,13 @@ use aya_ebpf::{
     btf_maps::{HashMap, LruHashMap},
     helpers::{
         bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
-        generated::{
-            bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_ns_current_pid_tgid,
-        },
+        generated::{bpf_get_current_cgroup_id, bpf_get_ns_current_pid_tgid},
     },
     macros::{btf_map, tracepoint},
     programs::TracePointContext,
 };
 use watchdog_common::{
-    CODE_UNKNOWN, IN_USE_NS, Kind, LEVELS, Limit, MAX_MAINS, OTHERS_NS, SENDER_KERNEL, SENDER_PROCESS,
+    CODE_UNKNOWN, IN_USE_NS, Kind, Limit, MAX_MAINS, OTHERS_NS, SENDER_KERNEL, SENDER_PROCESS,
 };
 
 use crate::{
@@ -76,7 +74,7 @@ pub fn exit_classic(ctx: TracePointContext) -> u32 {
     if !last {
         return 0;
     }
-    let Some(cgroup) = watched_cgroup() else { return 0 };
+    let Some(cgroup) = task::watched_cgroup_now() else { return 0 };
     let pid = own_pid(ids);
     let Some(left_out) = pass(cgroup, task::is_main(cgroup, pid)) else { return 0 };
     tell(Kind::Exit, |record| {
@@ -133,7 +131,7 @@ pub fn state_classic(ctx: TracePointContext) -> u32 {
         (CLOSE, SYN_SENT) => sock::connecting(sk),
         (SYN_SENT, ESTABLISHED) => sock::connected(sk, || port),
         (_, LISTEN) => {
-            let cgroup = watched_cgroup();
+            let cgroup = task::watched_cgroup_now();
             if cgroup.is_some() || settings(port).is_some() {
                 tell(Kind::ListenerUp, |record| {
                     record.port = port;
@@ -151,7 +149,7 @@ pub fn state_classic(ctx: TracePointContext) -> u32 {
 #[inline(always)]
 fn client_connected(port: u32, peer: u32) {
     let now = now();
-    if settings(port).is_none() || sock::is_heartbeat_from(now, || peer) {
+    if settings(port).is_none() || sock::is_heartbeat_from(|| peer) {
         return;
     }
     // SAFETY: copied at once.
@@ -160,24 +158,6 @@ fn client_connected(port: u32, peer: u32) {
         let _ = CLASSIC_USE.insert(port, now, 0);
         tell(Kind::InUse, |record| record.port = port);
     }
-}
-
-/// The watched cgroup that the task of now belongs to: the nearest one.
-#[inline(always)]
-fn watched_cgroup() -> Option<u64> {
-    // SAFETY: reads the cgroup of the task that runs now.
-    let own = unsafe { bpf_get_current_cgroup_id() };
-    if task::is_watched(own) {
-        return Some(own);
-    }
-    for up in 0..LEVELS {
-        // SAFETY: as above; 0 where there is no such level.
-        let id = unsafe { bpf_get_current_ancestor_cgroup_id((LEVELS - up) as i32) };
-        if id != 0 && task::is_watched(id) {
-            return Some(id);
-        }
-    }
-    None
 }
 
 /// The process of now, in watchdog's PID namespace; 0 when it is not of it.

@@ -5,7 +5,7 @@
 
 use aya_ebpf::{
     btf_maps::PerCpuArray,
-    helpers::generated::bpf_get_current_uid_gid,
+    helpers::{bpf_get_current_comm, generated::bpf_get_current_uid_gid},
     macros::{btf_map, btf_tracepoint},
     programs::BtfTracePointContext,
 };
@@ -63,7 +63,7 @@ static COMMANDS: PerCpuArray<Lately, 1> = PerCpuArray::new();
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn command(ctx: BtfTracePointContext) -> u32 {
     let runs: u64 = ctx.arg(0);
-    let comm = task::comm(runs);
+    let Ok(comm) = bpf_get_current_comm() else { return 0 };
     let [first, second] = task::halves(&comm);
     if !NAMES.iter().any(|[one, two]| *one == first && *two == second) {
         return 0;

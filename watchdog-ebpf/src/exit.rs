@@ -51,7 +51,7 @@ pub fn exit(ctx: BtfTracePointContext) -> u32 {
     if read::<u32>(signal, &SIGNAL_LIVE) != 0 {
         return 0;
     }
-    let Some(cgroup) = task::watched_cgroup(ended) else { return 0 };
+    let Some(cgroup) = task::watched_cgroup_now() else { return 0 };
     let code: u32 = if read::<u32>(signal, &SIGNAL_FLAGS) & SIGNAL_GROUP_EXIT != 0 {
         read(signal, &SIGNAL_GROUP_EXIT_CODE)
     } else {

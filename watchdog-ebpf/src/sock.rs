@@ -43,16 +43,17 @@ static CONNECTING: LruHashMap<u64, u32, 1024> = LruHashMap::new();
 static HEARTBEATS: LruHashMap<u32, u64, 1024> = LruHashMap::new();
 
 /// What spares every other connection of the host a search in the two maps above. There is no adding at once on several CPUs
-/// here; the two counts are apart, so that what is lost when two connect in the same moment leaves too many on their way, which
-/// costs a search, and not too few, which would make a heartbeat a client.
+/// here; the counts are apart, so that what is lost when two connect in the same moment leaves too many on their way, which
+/// costs a search, and hardly ever too few, which makes a heartbeat a client.
 #[repr(C)]
 struct OwnSockets {
     /// How many began to connect: written by the one thread of watchdog's that connects.
     began: u64,
     /// How many of them are connected or gave up.
     ended: u64,
-    /// When the last one was connected.
-    connected_at: u64,
+    /// How many were connected, and how many of these a server here has seen since.
+    connected: u64,
+    seen: u64,
 }
 
 #[btf_map]
@@ -117,11 +118,10 @@ pub fn connecting(sk: u64) {
 #[inline(always)]
 pub fn connected(sk: u64, port: impl FnOnce() -> u32) {
     if was_connecting(sk) {
-        let now = now();
-        let _ = HEARTBEATS.insert(port(), now, 0);
+        let _ = HEARTBEATS.insert(port(), now(), 0);
         if let Some(own) = own_sockets() {
             // SAFETY: a living value.
-            unsafe { (*own).connected_at = now }
+            unsafe { (*own).connected += 1 }
         }
     }
 }
@@ -148,22 +148,25 @@ fn was_connecting(sk: u64) -> bool {
 
 /// The peer of this new connection is a heartbeat of ours. Says so once for each heartbeat.
 #[inline(always)]
-pub fn is_heartbeat(sk: u64, now: u64) -> bool {
-    is_heartbeat_from(now, || u32::from(u16::from_be(read::<u16>(sk, &SOCK_PEER_PORT))))
+pub fn is_heartbeat(sk: u64) -> bool {
+    is_heartbeat_from(|| u32::from(u16::from_be(read::<u16>(sk, &SOCK_PEER_PORT))))
 }
 
 /// The same by the peer's port.
 #[inline(always)]
-pub fn is_heartbeat_from(now: u64, peer: impl FnOnce() -> u32) -> bool {
-    let fresh = |at: u64| now.wrapping_sub(at) < HEARTBEAT_FRESH_NS;
-    // SAFETY: one word of a living value.
-    if !own_sockets().is_some_and(|own| fresh(unsafe { (*own).connected_at })) {
-        return false;
+pub fn is_heartbeat_from(peer: impl FnOnce() -> u32) -> bool {
+    let Some(own) = own_sockets() else { return false };
+    // SAFETY: a living value.
+    unsafe {
+        // those that went to another host are never seen: then every connection is searched for
+        if (*own).connected == (*own).seen {
+            return false;
+        }
+        let peer = peer();
+        let Some(at) = HEARTBEATS.get_ptr(peer) else { return false };
+        let fresh = now().wrapping_sub(*at) < HEARTBEAT_FRESH_NS;
+        let _ = HEARTBEATS.remove(peer);
+        (*own).seen += 1;
+        fresh
     }
-    let peer = peer();
-    let Some(at) = HEARTBEATS.get_ptr(peer) else { return false };
-    // SAFETY: one word of a map value.
-    let fresh = fresh(unsafe { *at });
-    let _ = HEARTBEATS.remove(peer);
-    fresh
 }

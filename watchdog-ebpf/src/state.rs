@@ -11,7 +11,7 @@ use watchdog_common::{IN_USE_NS, Kind, LISTENERS, MAX_PORTS, PortState, Settings
 
 use crate::{
     accept, answer, egress,
-    kernel::{lock, now, unlock},
+    kernel::{lock, roughly_now, unlock},
     record::tell,
     sock::{self, CLOSE, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT},
     task,
@@ -61,8 +61,8 @@ fn client_connected(ctx: &BtfTracePointContext, sk: u64) {
     // SAFETY: a living value of PORTS.
     unsafe { accept::watch(state, port) };
     let trusted: *mut c_void = ctx.arg(0);
-    let now = now();
-    if sock::is_heartbeat(sk, now) {
+    let now = roughly_now();
+    if sock::is_heartbeat(sk) {
         // SAFETY: the tracepoint's own argument is a socket.
         unsafe { egress::pass_over(trusted) };
         return;
@@ -90,7 +90,7 @@ fn listener_up(sk: u64) {
         // SAFETY: a living value of PORTS.
         unsafe { add_listener(state, sk) };
     }
-    let cgroup = task::watched_cgroup(task::current());
+    let cgroup = task::watched_cgroup_now();
     if state.is_some() || cgroup.is_some() {
         tell(Kind::ListenerUp, |record| {
             record.port = port;

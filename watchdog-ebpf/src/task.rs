@@ -1,6 +1,12 @@
 //! Whose process is that?
 
-use aya_ebpf::{btf_maps::HashMap, helpers::generated::bpf_get_current_task, macros::btf_map};
+use aya_ebpf::{
+    btf_maps::HashMap,
+    helpers::generated::{
+        bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_task,
+    },
+    macros::btf_map,
+};
 use watchdog_common::{LEVELS, MAX_CGROUPS, Mains};
 
 use crate::kernel::{given, read, read_at};
@@ -57,9 +63,27 @@ pub fn watched_cgroup(task: u64) -> Option<u64> {
     None
 }
 
+/// The same for the task that runs now, which the kernel tells of itself: at most [`LEVELS`] below the root.
+#[inline(always)]
+pub fn watched_cgroup_now() -> Option<u64> {
+    // SAFETY: reads the cgroup of the task that runs now.
+    let own = unsafe { bpf_get_current_cgroup_id() };
+    if is_watched(own) {
+        return Some(own);
+    }
+    for up in 0..LEVELS {
+        // SAFETY: as above; 0 where there is no such level.
+        let id = unsafe { bpf_get_current_ancestor_cgroup_id((LEVELS - up) as i32) };
+        if id != 0 && id != own && is_watched(id) {
+            return Some(id);
+        }
+    }
+    None
+}
+
 /// This cgroup is watched.
 #[inline(always)]
-pub fn is_watched(cgroup: u64) -> bool {
+fn is_watched(cgroup: u64) -> bool {
     // SAFETY: the value is not read.
     unsafe { SERVICES.get(cgroup) }.is_some()
 }
