@@ -113,9 +113,9 @@ pub struct PortState {
     pub stage: u32,
     /// None.
     pub pad: u32,
-    /// When clients were last told of.
+    /// When clients were last told of, on a clock of ticks.
     pub in_use_at: u64,
-    /// When the next connection may be sampled, on the clock of all these times.
+    /// When the next connection may be sampled, on the same clock.
     pub sample_at: u64,
     /// Addresses of `struct sock`; 0 is a free slot.
     pub listeners: [u64; LISTENERS],

@@ -5,9 +5,8 @@ use core::{ffi::c_void, mem};
 use aya_ebpf::{
     Global,
     helpers::generated::{
-        bpf_jiffies64, bpf_ktime_get_coarse_ns, bpf_ktime_get_ns, bpf_probe_read_kernel,
-        bpf_spin_lock as lock_helper, bpf_spin_unlock as unlock_helper, bpf_timer_init,
-        bpf_timer_set_callback, bpf_timer_start,
+        bpf_jiffies64, bpf_ktime_get_ns, bpf_probe_read_kernel, bpf_spin_lock as lock_helper,
+        bpf_spin_unlock as unlock_helper, bpf_timer_init, bpf_timer_set_callback, bpf_timer_start,
     },
 };
 use watchdog_common::{bpf_spin_lock, bpf_timer};
@@ -68,11 +67,11 @@ pub fn now() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-/// The same as of the last tick, at a fraction of the cost.
+/// Nanoseconds of a clock of its own that moves with the kernel's tick, at a fraction of the cost.
 #[inline(always)]
-pub fn roughly_now() -> u64 {
+pub fn ticked() -> u64 {
     // SAFETY: reads a clock.
-    unsafe { bpf_ktime_get_coarse_ns() }
+    unsafe { bpf_jiffies64() }.wrapping_mul(JIFFY_NS.load())
 }
 
 /// The kernel's tick, as TCP stamps its sockets with it.

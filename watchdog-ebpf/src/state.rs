@@ -11,7 +11,7 @@ use watchdog_common::{IN_USE_NS, Kind, LISTENERS, MAX_PORTS, PortState, Settings
 
 use crate::{
     accept, answer, egress,
-    kernel::{lock, roughly_now, unlock},
+    kernel::{lock, ticked, unlock},
     record::tell,
     sock::{self, CLOSE, ESTABLISHED, LISTEN, SYN_RECV, SYN_SENT},
     task,
@@ -61,7 +61,7 @@ fn client_connected(ctx: &BtfTracePointContext, sk: u64) {
     // SAFETY: a living value of PORTS.
     unsafe { accept::watch(state, port) };
     let trusted: *mut c_void = ctx.arg(0);
-    let now = roughly_now();
+    let now = ticked();
     if sock::is_heartbeat(sk) {
         // SAFETY: the tracepoint's own argument is a socket.
         unsafe { egress::pass_over(trusted) };
