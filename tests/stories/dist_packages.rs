@@ -111,6 +111,12 @@ fn dist_from_the_package_to_the_first_watched_service_in_three_commands() -> Res
     play_on(&Packed::new()?.plan, |lab| {
         lab.nginx()?;
         lab.exec(&["apt-get", "install", "-y", "-q", DEB])?;
+        // enabled and begun; without a configuration it is not begun again and again
+        lab.until(SOON, || {
+            let state = lab.property(UNIT, "ActiveState")?;
+            ensure!(["failed", "active"].contains(&state.as_str()), "{UNIT} is {state}");
+            Ok(())
+        })?;
         lab.sh("printf '[service.web]\\nunit = \"nginx.service\"\\n[service.web.heartbeat]\\nurl = \"http://localhost/\"\\n' | tee /etc/watchdog/watchdog.toml")?;
         lab.exec(&["systemctl", "restart", NAME])?;
 

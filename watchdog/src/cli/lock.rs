@@ -9,6 +9,8 @@ use std::{
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
+use crate::systemd::own_unit;
+
 /// One for the whole host, whatever a configuration says. A unit file that makes this folder (`RuntimeDirectory=`) must keep it
 /// (`RuntimeDirectoryPreserve=yes`): a lock whose file is removed keeps nobody out.
 pub(super) const HOST: &str = "/run/watchdog/lock";
@@ -27,8 +29,8 @@ pub(super) struct Lock {
 pub(super) enum Error {
     /// Another one has it.
     #[error(
-        "another watchdog runs (process {holder} holds {}): stop that one first, or look at it with `systemctl status watchdog`",
-        path.display()
+        "another watchdog runs (process {holder} holds {}): stop that one first, or look at it with `systemctl status {}`",
+        path.display(), own_unit()
     )]
     Held {
         /// The lock.

@@ -28,7 +28,10 @@ pub use reply::{Fault, Reloaded, Report};
 pub use serve::serve;
 pub use socket::{Place, Socket};
 
-use crate::model::{Audit, Change, Changed, Status};
+use crate::{
+    model::{Audit, Change, Changed, Status},
+    systemd::own_unit,
+};
 
 /// The path of the status, which is JSON; its version changes with the meaning of its fields.
 pub const STATUS: &str = "/v1/status";
@@ -83,7 +86,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Nobody listens.
-    #[error("no watchdog runs: nobody listens on {} (start it with `systemctl start watchdog`, or see --socket)", path.display())]
+    #[error("no watchdog runs: nobody listens on {} (start it with `systemctl start {}`, or see --socket)", path.display(), own_unit())]
     NotRunning {
         /// The socket.
         path: PathBuf,

@@ -181,6 +181,9 @@ pub(super) fn silent() -> Response<Body> {
     fault(
         StatusCode::SERVICE_UNAVAILABLE,
         "watchdog does not answer itself",
-        "it is ending, or the host is very busy: see `systemctl status watchdog`",
+        format!(
+            "it is ending, or the host is very busy: see `systemctl status {}`",
+            crate::systemd::own_unit()
+        ),
     )
 }

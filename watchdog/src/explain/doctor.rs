@@ -8,7 +8,7 @@ use crate::{
     look::{Cgroups, Host},
     model::Serving,
     sources::ebpf::{self, Missing},
-    systemd::Way,
+    systemd::{Way, own_unit},
 };
 
 /// What was found out.
@@ -104,8 +104,9 @@ fn probes(facts: &Facts<'_>) -> Vec<Finding> {
             format!("this process lacks {}", denied.join(" and ")),
             BLIND,
             format!(
-                "give its unit AmbientCapabilities= and CapabilityBoundingSet= with {} (`systemctl edit watchdog`), or run it as root",
-                denied.join(" and ")
+                "give its unit AmbientCapabilities= and CapabilityBoundingSet= with {} (`systemctl edit {}`), or run it as root",
+                denied.join(" and "),
+                own_unit()
             ),
         ),
         ebpf::Error::NotPermitted { .. } if host.filtered => now(
@@ -206,7 +207,7 @@ fn kernel(facts: &Facts<'_>) -> Vec<Finding> {
         found.push(now(
             "this process lacks CAP_NET_ADMIN",
             "answers of 500 and above cannot be seen as they leave; without probes, the proc connector cannot be used either",
-            "add it to AmbientCapabilities= and CapabilityBoundingSet= of the unit (`systemctl edit watchdog`)",
+            format!("add it to AmbientCapabilities= and CapabilityBoundingSet= of the unit (`systemctl edit {}`)", own_unit()),
         ));
     }
     if !host.pressure {

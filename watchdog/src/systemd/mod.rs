@@ -22,7 +22,7 @@ pub use calls::Queued;
 pub use connection::{Connection, Opened, Sockets, Way, open};
 pub use error::Error;
 pub use link::{Link, Publisher, link};
-pub use names::{path_of, unit_of};
+pub use names::{own_unit, path_of, unit_of};
 pub use said::{Said, cause};
 pub use signal::{Reply, Signal, job_kind, system_state};
 pub use transient::{Ran, run_transient};

@@ -1,3 +1,5 @@
+use std::{env, path::Path, sync::LazyLock};
+
 use crate::model::Unit;
 
 const UNITS: &str = "/org/freedesktop/systemd1/unit/";
@@ -35,6 +37,21 @@ pub fn unit_of(path: &str) -> Option<Unit> {
     String::from_utf8(name).ok()?.parse().ok()
 }
 
+/// The unit of this program, for what people are told to type: a package gives both a name that Debian's hardware watchdog does
+/// not have, whose unit is `watchdog.service` too.
+pub fn own_unit() -> &'static str {
+    static NAME: LazyLock<&str> = LazyLock::new(|| unit_of_program(env::current_exe().ok().as_deref()));
+    &NAME
+}
+
+fn unit_of_program(program: Option<&Path>) -> &'static str {
+    const PACKAGED: &str = "service-watchdog";
+    match program.and_then(Path::file_name) {
+        Some(name) if name == PACKAGED => PACKAGED,
+        Some(_) | None => "watchdog",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +60,13 @@ mod tests {
         let unit: Unit = name.parse().expect("a unit name");
         assert_eq!(path_of(&unit), path);
         assert_eq!(unit_of(path), Some(unit));
+    }
+
+    #[test]
+    fn a_packaged_program_has_a_packaged_unit() {
+        assert_eq!(unit_of_program(Some(Path::new("/usr/bin/service-watchdog"))), "service-watchdog");
+        assert_eq!(unit_of_program(Some(Path::new("/usr/local/bin/watchdog"))), "watchdog");
+        assert_eq!(unit_of_program(None), "watchdog");
     }
 
     #[test]

@@ -59,6 +59,7 @@ mod tests {
             ("Type", "notify"),
             ("Restart", "always"),
             ("StartLimitIntervalSec", "0"),
+            ("RestartPreventExitStatus", "64 66 78"),
             ("FileDescriptorStoreMax", "64"),
             ("OOMScoreAdjust", "-900"),
             ("RuntimeDirectoryPreserve", "yes"),
