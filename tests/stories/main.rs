@@ -71,6 +71,7 @@ mod f7_starved;
 mod g15_socket;
 mod g15_surface;
 mod g9_together;
+mod h_import_monit;
 mod intent;
 mod soak;
 mod stage;

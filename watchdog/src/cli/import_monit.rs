@@ -3,10 +3,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use futures_util::StreamExt as _;
+
 use super::{Exit, complain};
 use crate::{
     config::import::{self, Answers, Question, Report},
     look,
+    systemd::{self, Opened, Sockets, Way},
 };
 
 /// `watchdog import-monit`.
@@ -83,12 +86,51 @@ fn say(report: &Report, json: bool) -> io::Result<()> {
     write!(io::stderr(), "{report}")
 }
 
-/// Asks the host for the units that no command names: whose process is in the PID file? What monit has started itself
-/// belongs to monit's own unit, and tells nothing.
+/// Asks the host for the units that no command names: whose process is in the PID file, or whose PIDFile= is it? What monit
+/// has started itself belongs to monit's own unit, and tells nothing.
 fn answers(questions: &[Question]) -> Answers {
-    let answer = |question: &Question| {
-        let unit = look::owner(question.pid_file.as_ref()?).filter(|unit| unit != "monit.service")?;
-        Some((question.check.clone(), unit))
+    let files: Vec<_> =
+        questions.iter().filter_map(|it| Some((it.check.clone(), it.pid_file.clone()?))).collect();
+    let mut answers = Answers::new();
+    let mut open = Vec::new();
+    for (check, file) in files {
+        match look::owner(&file).filter(|unit| unit != "monit.service") {
+            Some(unit) => drop(answers.insert(check, unit)),
+            None => open.push((check, in_run(&file))),
+        }
+    }
+    if open.is_empty() {
+        return answers;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let by_file = runtime.map(|runtime| runtime.block_on(pid_files())).unwrap_or_default();
+    for (check, file) in open {
+        if let Some((_, unit)) = by_file.iter().find(|(known, _)| *known == file) {
+            answers.insert(check, unit.clone());
+        }
+    }
+    answers
+}
+
+/// PIDFile= of every service, and its unit; nothing where there is no systemd, or not for this user.
+async fn pid_files() -> Vec<(PathBuf, String)> {
+    let Ok(Opened { connection, mut messages }) =
+        systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await
+    else {
+        return Vec::new();
     };
-    questions.iter().filter_map(answer).collect()
+    tokio::spawn(async move { while messages.next().await.is_some() {} });
+    let mut found = Vec::new();
+    for unit in connection.services().await.unwrap_or_default() {
+        let Ok(said) = connection.read(&unit).await else { continue };
+        if let Some(file) = said.pid_file.flatten() {
+            found.push((in_run(&file), said.id.unwrap_or_else(|| unit.to_string())));
+        }
+    }
+    found
+}
+
+/// `/var/run` is a link to `/run`.
+fn in_run(path: &Path) -> PathBuf {
+    path.strip_prefix("/var/run").map_or_else(|_| path.to_owned(), |rest| Path::new("/run").join(rest))
 }

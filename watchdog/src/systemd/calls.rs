@@ -97,6 +97,19 @@ impl Connection {
         Said::of_all(&reply).map_err(|source| malformed(unit.as_str(), source))
     }
 
+    /// Every service that there is a unit file for, or that is generated; templates have no name of their own and are left out.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn services(&self) -> Result<Vec<Unit>, Error> {
+        let about = "the list of unit files";
+        let patterns: (&[&str], &[&str]) = (&[], &["*.service"]); // in any state
+        let reply = self.manager("ListUnitFilesByPatterns", &patterns, about).await?;
+        let files: Vec<(String, String)> = read(&reply, about)?;
+        let name = |(path, _): &(String, String)| path.rsplit('/').next().and_then(|name| name.parse().ok());
+        Ok(files.iter().filter_map(name).filter(|unit: &Unit| !unit.as_str().contains("@.")).collect())
+    }
+
     /// The run that is there now; `None` when there has been none.
     ///
     /// # Errors

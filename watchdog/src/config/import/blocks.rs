@@ -159,6 +159,11 @@ impl<'a> Block<'a> {
         every.unwrap_or(1).max(1)
     }
 
+    /// Its commands name no unit, and whoever knows the host has.
+    pub(super) fn is_told_by(&self, answers: &Answers) -> bool {
+        self.unit().is_none() && answers.contains_key(&self.check.name)
+    }
+
     /// The unit that its commands name.
     fn unit(&self) -> Option<String> {
         let by_action = self

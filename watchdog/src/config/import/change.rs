@@ -2,6 +2,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Change {
     NoCycle,
+    ByPidFile,
     Programs,
     NoStart,
     Passive,
@@ -37,6 +38,9 @@ impl Change {
         match self {
             Change::NoCycle => {
                 "no `set daemon` says how long a cycle is: taken as 120 s (`--cycle` says another length)"
+            }
+            Change::ByPidFile => {
+                "no command names the unit: it was found by the PID file on this host, look whether it is the right one"
             }
             Change::Programs => {
                 "no start or stop program is run: systemd restarts the unit, by one job, as the unit says"

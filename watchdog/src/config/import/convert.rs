@@ -70,7 +70,7 @@ pub(super) fn convert(script: &Script, answers: &Answers, cycle: Option<u64>) ->
             settle(&mut fates, *index, global::fate(said));
         }
     }
-    let (mut drafts, homes) = services(script, &blocks, &mut changes);
+    let (mut drafts, homes) = services(script, &blocks, answers, &mut changes);
     for (block, home) in blocks.all.iter().zip(&homes) {
         let draft = home.and_then(|home| drafts.get_mut(home));
         let Some(draft) = draft else {
@@ -104,7 +104,12 @@ pub(super) fn settle(fates: &mut [Option<Fate>], index: usize, fate: Fate) {
 }
 
 /// One draft for each unit, those of processes first, and for each check which one it is.
-fn services(script: &Script, blocks: &Blocks<'_>, changes: &mut Changes) -> (Vec<Draft>, Vec<Option<usize>>) {
+fn services(
+    script: &Script,
+    blocks: &Blocks<'_>,
+    answers: &Answers,
+    changes: &mut Changes,
+) -> (Vec<Draft>, Vec<Option<usize>>) {
     let mut drafts: Vec<Draft> = Vec::new();
     let mut homes = vec![None; blocks.all.len()];
     for processes in [true, false] {
@@ -145,6 +150,10 @@ fn services(script: &Script, blocks: &Blocks<'_>, changes: &mut Changes) -> (Vec
                 unit: unit.clone(),
             };
             draft.main.set("unit", text(&unit), at);
+            if known && block.is_told_by(answers) {
+                changes.entry(Change::ByPidFile).or_default().insert(at);
+                draft.main.notes.push("the unit was found by the PID file on this host".into());
+            }
             if !known {
                 draft.fill_in.push(format!(
                     "unit: which unit is it? No command of this check names one; {unit:?} stands for it"

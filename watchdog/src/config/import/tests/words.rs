@@ -2,8 +2,8 @@
 
 use expect_test::{Expect, expect};
 
-use super::import;
-use crate::config::import::unit;
+use super::{import, script};
+use crate::config::import::{Answers, Question, convert, questions, unit};
 
 /// The unit that a command speaks of.
 fn names(command: &str, unit: Option<&str>) {
@@ -171,6 +171,33 @@ fn an_existence_that_is_only_told_is_not_acted_upon() {
         on = "no"
     "#]],
     );
+}
+
+#[test]
+fn a_unit_that_only_the_host_knows_is_asked_for_and_told() {
+    let script = script(b"check process app with pidfile /run/app.pid\n start \"/opt/app/start\"\n");
+    assert_eq!(questions(&script), [Question { check: "app".into(), pid_file: Some("/run/app.pid".into()) }]);
+    let answers = Answers::from([("app".to_owned(), "app@main.service".to_owned())]);
+    let report = convert(&script, &answers, None);
+    assert!(report.toml.contains("unit = \"app@main.service\""), "{}", report.toml);
+    assert!(report.services[0].fill_in.is_empty());
+    assert!(report.changes.iter().any(|changed| changed.what.contains("found by the PID file")));
+}
+
+#[test]
+fn a_report_as_json_has_the_configuration_and_every_statement() {
+    let json = serde_json::to_value(import(
+        "set daemon 30\nset init\ncheck process a\n start \"service a start\"\n",
+    ))
+    .expect("a report");
+    let fates: Vec<_> = json["statements"].as_array().into_iter().flatten().map(|it| &it["fate"]).collect();
+    assert_eq!(fates, ["converted", "needless", "converted", "converted"]);
+    assert_eq!(
+        (&json["statements"][1]["file"], &json["statements"][1]["line"]),
+        (&"monitrc".into(), &2.into())
+    );
+    assert_eq!(json["services"][0]["unit"], "a.service");
+    assert!(json["toml"].as_str().is_some_and(|toml| toml.contains("[service.a]")));
 }
 
 #[test]
