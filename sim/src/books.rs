@@ -172,7 +172,7 @@ impl Books {
                 }
             }
             Told::Settings(settings) => self.settings(now, settings.clone()),
-            Told::Command(Command::Reload { .. }) | Told::Wake => {}
+            Told::Command(Command::Restart { .. } | Command::Reload { .. }) | Told::Wake => {}
         }
     }
 

@@ -16,6 +16,7 @@ mod a22_backoff;
 mod a23_warm_up;
 mod a24_story;
 mod a26_https;
+mod a27_secrets;
 mod a2_hang;
 mod a3_front_and_back;
 mod a4_at_once;

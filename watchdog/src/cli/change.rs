@@ -1,7 +1,16 @@
+use std::{collections::BTreeMap, thread, time::Duration};
+
 use serde::Serialize;
 
 use super::{Exit, ask::There};
-use crate::control::{PAUSE, RELOAD, RESUME, Reloaded, Report};
+use crate::{
+    control::{PAUSE, RELOAD, RESTART, RESUME, Reloaded, Report, STATUS},
+    explain,
+    model::{Changed, IncidentEnd, IncidentId, Service, Status},
+};
+
+/// How often it is looked whether a restart is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// `watchdog pause`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +37,27 @@ pub(super) struct Pause {
 pub(super) struct Resume {
     #[command(flatten)]
     whom: Whom,
+}
+
+/// `watchdog restart`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "It goes through the policy: one job of systemd for the running incarnation, a stop that outlasts its deadline is ended, the
+heartbeat says when it is done, and the budgets count it; but no spent budget refuses it. A pause, a package manager at work, a
+configuration that fails its preflight, a port held by another program, or a dependency that fails is a reason to refuse;
+`systemctl restart` asks nobody. Several services are restarted as [watchdog.budget] says, one after the other by default.
+
+Exit code: 0 all of them answer again, 75 something stood against one of them or it does not answer, 64 no such service."
+)]
+pub(super) struct Restart {
+    #[command(flatten)]
+    whom: Whom,
+    /// Why, for whoever reads about it later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Ask for it, and do not wait for what comes of it
+    #[arg(long)]
+    no_wait: bool,
 }
 
 /// `watchdog reload`.
@@ -67,6 +97,67 @@ impl Resume {
     }
 }
 
+impl Restart {
+    pub(super) fn main(self) -> Exit {
+        self.run().unwrap_or_else(|exit| exit)
+    }
+
+    fn run(&self) -> Result<Exit, Exit> {
+        let mut report = self.whom.post(RESTART, None, self.reason.as_deref())?;
+        if !self.no_wait {
+            if !self.whom.there.json {
+                self.whom.say(&report)?;
+            }
+            self.wait(&mut report)?;
+        }
+        self.whom.say(&report)?;
+        Ok(if report.services.iter().all(|it| it.done) { Exit::Ok } else { Exit::NotDone })
+    }
+
+    /// Until the incident of each is over; every wait of the policy has an end.
+    fn wait(&self, report: &mut Report) -> Result<(), Exit> {
+        let mut open: BTreeMap<Service, IncidentId> = report
+            .services
+            .iter()
+            .filter_map(|it| Some((it.service.clone(), it.incident.filter(|_| it.done)?)))
+            .collect();
+        while !open.is_empty() {
+            thread::sleep(LOOK_AGAIN);
+            let now: Status = self.whom.there.get(STATUS)?;
+            for changed in &mut report.services {
+                let Some(id) = open.get(&changed.service).copied() else { continue };
+                if is_over(&now, changed, id) {
+                    open.remove(&changed.service);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says what came of it, where it is over.
+fn is_over(now: &Status, changed: &mut Changed, id: IncidentId) -> bool {
+    let Some(it) = now.services.iter().find(|it| it.service == changed.service) else {
+        (changed.done, changed.said) = (false, "is not in the configuration any more".to_owned());
+        return true;
+    };
+    if it.incident.as_ref().is_some_and(|open| open.id == id) {
+        return false;
+    }
+    let last = it.last.as_ref().filter(|last| last.id == Some(id));
+    (changed.done, changed.said) = match last {
+        None => (false, "nobody knows what became of it; see `watchdog status`".to_owned()),
+        Some(last) => match last.end {
+            IncidentEnd::Recovered | IncidentEnd::Superseded => {
+                (true, format!("restarted within {}; {}", explain::rounded(last.took), last.last_step))
+            }
+            IncidentEnd::Quarantined => (false, format!("it does not answer; {}", last.last_step)),
+            IncidentEnd::StoodDown => (false, last.last_step.clone()),
+        },
+    };
+    true
+}
+
 impl Reload {
     pub(super) fn main(self) -> Exit {
         let reloaded: Result<Reloaded, Exit> = self.there.post(RELOAD, &serde_json::json!({}));
@@ -79,22 +170,26 @@ impl Reload {
 
 impl Whom {
     fn ask(&self, path: &str, lasts: Option<&str>, reason: Option<&str>) -> Exit {
-        let report: Report = match self.there.post(path, &Body { services: &self.services, lasts, reason }) {
-            Ok(report) => report,
-            Err(exit) => return exit,
-        };
-        let width = report.services.iter().map(|it| it.service.as_str().chars().count()).max().unwrap_or(0);
-        let text = || {
-            let lines = report.services.iter().map(|it| {
-                let service = it.service.as_str();
-                format!("{service:<width$}  {}{}\n", if it.done { "" } else { "NOT DONE: " }, it.said)
-            });
-            lines.collect()
-        };
-        match self.there.say(&report, text) {
-            Ok(()) if report.services.iter().all(|it| it.done) => Exit::Ok,
-            Ok(()) => Exit::NotDone,
+        let report = self.post(path, lasts, reason);
+        match report.and_then(|report| self.say(&report).map(|()| report)) {
+            Ok(report) if report.services.iter().all(|it| it.done) => Exit::Ok,
+            Ok(_) => Exit::NotDone,
             Err(exit) => exit,
         }
+    }
+
+    fn post(&self, path: &str, lasts: Option<&str>, reason: Option<&str>) -> Result<Report, Exit> {
+        self.there.post(path, &Body { services: &self.services, lasts, reason })
+    }
+
+    fn say(&self, report: &Report) -> Result<(), Exit> {
+        let width = report.services.iter().map(|it| it.service.as_str().chars().count()).max().unwrap_or(0);
+        self.there.say(report, || {
+            let lines = report.services.iter().map(|it| {
+                let (service, not) = (it.service.as_str(), if it.done { "" } else { "NOT DONE: " });
+                format!("{service:<width$}  {not}{}\n", it.said)
+            });
+            lines.collect()
+        })
     }
 }

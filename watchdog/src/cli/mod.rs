@@ -49,6 +49,8 @@ enum Command {
     Pause(change::Pause),
     /// Hands on again
     Resume(change::Resume),
+    /// Restart services through the policy, and wait until they answer
+    Restart(change::Restart),
     /// Read the configuration again; with a fault the old one stays in force
     Reload(change::Reload),
     /// Say by what failures would be seen on this host, what is missing for better, and what to do
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status.main(),
         Command::Pause(pause) => pause.main(),
         Command::Resume(resume) => resume.main(),
+        Command::Restart(restart) => restart.main(),
         Command::Reload(reload) => reload.main(),
         Command::Doctor(doctor) => doctor.main(),
         Command::ImportMonit(import) => import.main(),

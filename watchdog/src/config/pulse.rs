@@ -207,7 +207,12 @@ fn headers(pulse: &Reader<'_>, sources: &[Source]) -> Vec<(String, String)> {
         let place = table.place(name);
         if is_secret_header(name) && sources.get(place.file).is_some_and(|source| source.world_readable) {
             let title = format!("every user of this host can read the secret in the header {name}");
-            table.log.warn(place, title, "`chmod o-r` this file");
+            let spots = vec![(place, "a secret, in a file that is not".to_owned())];
+            table.log.fault(
+                title,
+                spots,
+                "`chmod go-rwx` this file; or, for a password, see `basic_auth_file`",
+            );
         }
         headers.extend(value.map(|value| (name.to_owned(), value)));
     }

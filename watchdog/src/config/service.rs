@@ -23,6 +23,7 @@ pub(super) struct Draft {
     /// Where `[service.NAME]` is opened.
     pub(super) opened: Place,
     pub(super) unit: Option<(Unit, Place)>,
+    pub(super) group: Option<(String, Place)>,
     pub(super) depends_on: Vec<(String, Place)>,
     pub(super) guard: Option<Guard>,
     pub(super) watched: Option<Watched>,
@@ -83,7 +84,7 @@ pub(super) fn read(
     let pid_file = service.text("pid_file", values::path);
     let guard = unit.clone().map(|unit| Guard {
         unit,
-        group,
+        group: group.clone(),
         depends_on: Vec::new(), // known when every service is
         only_if_enabled,
         preflight,
@@ -105,6 +106,7 @@ pub(super) fn read(
         name: name.into(),
         opened: opened.clone(),
         unit: unit.map(|unit| (unit, service.place("unit"))),
+        group: group.map(|group| (group, service.place("group"))),
         depends_on,
         guard,
         watched,

@@ -33,6 +33,13 @@ pub(super) fn check(drafts: &[Draft], gaps: bool, log: &Log) -> Vec<Vec<Dependen
             log.fault(title, spots, help);
         }
     }
+    for (group, place) in drafts.iter().filter_map(|draft| draft.group.as_ref()) {
+        if names.contains_key(group.as_str()) {
+            let title =
+                format!("`{group}` is the name of a group and of a service: commands mean the service");
+            log.warn(place.clone(), title, "give one of them another name");
+        }
+    }
     let depends_on: Vec<_> =
         drafts.iter().map(|draft| dependencies(draft, &names, &units, gaps, log)).collect();
     cycles(drafts, &depends_on, log);

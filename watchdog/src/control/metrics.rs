@@ -11,6 +11,8 @@ use prometheus_client::{
 
 use crate::model::{FileState, Health, ServiceStatus, Status};
 
+const EACH: [Health; 5] = [Health::Well, Health::Unsure, Health::Down, Health::Failing, Health::Quarantined];
+
 type Labels = Vec<(&'static str, String)>;
 
 /// All of it.
@@ -85,6 +87,10 @@ fn services(out: &mut Out<'_>, services: &[ServiceStatus]) -> fmt::Result {
     let with = |it: &ServiceStatus, key, value: &str| {
         vec![("service", it.service.to_string()), (key, value.to_owned())]
     };
+    let health = services.iter().flat_map(|it| {
+        EACH.map(|health| (with(it, "health", health.name()), i64::from(it.health == health)))
+    });
+    out.gauge("watchdog_service_health", "1 for the one that is true", None, health)?;
     let ends = services.iter().flat_map(|it| {
         let counts = &it.counts;
         let ends = [

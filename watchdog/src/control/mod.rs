@@ -41,6 +41,8 @@ pub const METRICS: &str = "/metrics";
 pub const PAUSE: &str = "/v1/pause";
 /// Hands on again: `{"services": ["web*"]}`.
 pub const RESUME: &str = "/v1/resume";
+/// Restarts, through the policy: `{"services": ["web"], "reason": "…"}`.
+pub const RESTART: &str = "/v1/restart";
 /// The configuration is read again.
 pub const RELOAD: &str = "/v1/reload";
 /// The group whose members may read.

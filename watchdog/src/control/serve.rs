@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::Future,
+    io::Write as _,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Ask, Asks, GROUP, METRICS, PAUSE, RELOAD, RESUME, STATUS, metrics,
+    Ask, Asks, GROUP, METRICS, PAUSE, RELOAD, RESTART, RESUME, STATUS, metrics,
     peer::Peer,
     reply::{BUSY, fault, json, typed},
     socket::Socket,
@@ -75,7 +76,8 @@ pub async fn serve(socket: Socket, asks: Asks) {
         let Ok(peer) = Peer::of(&connection) else { continue };
         let (room, patience) = if peer.may_write() { (&of_root, LONG) } else { (&room, PATIENCE) };
         let Ok(place) = room.clone().try_acquire_owned() else {
-            let _whoever_does_not_read_it_is_cut_off = connection.try_write(BUSY);
+            // it does not block, and there is room for it: nothing was written before
+            let _whoever_is_gone_needs_no_answer = connection.into_std().and_then(|mut it| it.write(BUSY));
             continue;
         };
         let (router, api, group) = (router.clone(), api.clone(), socket.group);
@@ -89,12 +91,14 @@ pub async fn serve(socket: Socket, asks: Asks) {
 
 fn router(api: Api) -> Router {
     let only_post = "this changes something: send it with POST (`curl -X POST`)";
-    let paths = format!("there are {STATUS}, {METRICS}, and for root {PAUSE}, {RESUME} and {RELOAD}");
+    let paths =
+        format!("there are {STATUS}, {METRICS}, and for root {PAUSE}, {RESUME}, {RESTART} and {RELOAD}");
     Router::new()
         .route(STATUS, get(status))
         .route(METRICS, get(measured))
         .route(PAUSE, post(write::pause))
         .route(RESUME, post(write::resume))
+        .route(RESTART, post(write::restart))
         .route(RELOAD, post(write::reload))
         .method_not_allowed_fallback(async move |method: Method| {
             let help = if method == Method::GET { only_post } else { "this is only read: send it with GET" };

@@ -84,7 +84,8 @@ fn engine() -> (Asks, mpsc::UnboundedReceiver<String>) {
                 Ask::Status(answer) => drop(answer.send(Box::new(status()))),
                 Ask::Change(change, answer) => {
                     tell.send(format!("{:?} {:?}", change.wish, change.services)).ok();
-                    let said = |service| Changed { service, done: true, said: "so it is".into() };
+                    let said =
+                        |service| Changed { service, done: true, said: "so it is".into(), incident: None };
                     answer.send(change.services.into_iter().map(said).collect()).ok();
                 }
                 Ask::Reload(answer) => drop(answer.send(Err("line 3".into()))),
@@ -327,6 +328,13 @@ fn the_metrics_are_open_metrics() {
         # HELP watchdog_budget_left Restarts that it may cost yet
         # TYPE watchdog_budget_left gauge
         watchdog_budget_left{service="web",unit="nginx.service"} 2
+        # HELP watchdog_service_health 1 for the one that is true
+        # TYPE watchdog_service_health gauge
+        watchdog_service_health{service="web",health="well"} 1
+        watchdog_service_health{service="web",health="unsure"} 0
+        watchdog_service_health{service="web",health="down"} 0
+        watchdog_service_health{service="web",health="failing"} 0
+        watchdog_service_health{service="web",health="quarantined"} 0
         # HELP watchdog_incidents Incidents that have ended
         # TYPE watchdog_incidents counter
         watchdog_incidents_total{service="web",end="recovered"} 1

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Ask, Fault, PAUSE, RELOAD, RESUME, Reloaded, Report, Unknown, choose,
+    Ask, Fault, PAUSE, RELOAD, RESTART, RESUME, Reloaded, Report, Unknown, choose,
     peer::Peer,
     reply::{fault, json},
     serve::{Api, PATIENCE, silent},
@@ -67,6 +67,14 @@ pub(super) async fn resume(State(api): State<Api>, request: Request) -> Response
         false => Ok(Wish::Resume),
     };
     change(api, RESUME, request, wish).await
+}
+
+pub(super) async fn restart(State(api): State<Api>, request: Request) -> Response<Body> {
+    let wish = |asked: &Asked| match asked.lasts.is_some() {
+        true => Err(bad("a restart has no `for`", "send {\"services\": [\"NAME\"], \"reason\": \"…\"}")),
+        false => Ok(Wish::Restart { reason: reason(asked)? }),
+    };
+    change(api, RESTART, request, wish).await
 }
 
 pub(super) async fn reload(State(api): State<Api>, request: Request) -> Response<Body> {

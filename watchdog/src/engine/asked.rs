@@ -21,11 +21,18 @@ impl Engine {
         let changed: Vec<Changed> = services
             .into_iter()
             .map(|service| {
-                let (done, said) = match &wish {
+                let done = match &wish {
                     Wish::Pause { lasts, reason } => self.pause(&service, *lasts, by.to_string(), reason),
                     Wish::Resume => self.resume(&service),
+                    Wish::Restart { reason } => self.restart(&service, by.to_string(), reason),
                 };
-                Changed { service, done, said }
+                let incident = self.core.policy().standing(clock::now(), &service).and_then(|it| it.incident);
+                let incident = incident.filter(|_| matches!(wish, Wish::Restart { .. }) && done.is_ok());
+                let (done, said) = match done {
+                    Ok(said) => (true, said),
+                    Err(why) => (false, why),
+                };
+                Changed { service, done, said, incident: incident.map(|it| it.id) }
             })
             .collect();
         let done = changed.iter().all(|it| it.done);
@@ -41,7 +48,7 @@ impl Engine {
         lasts: Option<Duration>,
         by: String,
         reason: &str,
-    ) -> (bool, String) {
+    ) -> Result<String, String> {
         if !self.core.policy().keeps(service) {
             return gone();
         }
@@ -55,21 +62,37 @@ impl Engine {
                 SpanPrinter::new().spacing(Spacing::None).unsigned_duration_to_string(&lasts)
             ),
         };
-        (true, format!("paused {how_long}: it is watched, and nothing is done to it"))
+        Ok(format!("paused {how_long}: it is watched, and nothing is done to it"))
     }
 
-    fn resume(&mut self, service: &Service) -> (bool, String) {
+    fn resume(&mut self, service: &Service) -> Result<String, String> {
         if !self.core.policy().keeps(service) {
             return gone();
         }
         if !self.core.policy().is_paused(service, clock::now()) {
-            return (true, "was not paused".to_owned());
+            return Ok("was not paused".to_owned());
         }
         self.event(Event::Command(Command::Resume { service: service.clone() }));
-        (true, "resumed".to_owned())
+        Ok("resumed".to_owned())
+    }
+
+    fn restart(&mut self, service: &Service, by: String, reason: &str) -> Result<String, String> {
+        if !self.core.policy().keeps(service) {
+            return gone();
+        }
+        let now = self.caught_up();
+        self.core.may_restart(now, service)?;
+        let reason = reason.to_owned();
+        self.event(Event::Command(Command::Restart { service: service.clone(), by, reason }));
+        let standing = self.core.policy().standing(clock::now(), service);
+        let held = standing.and_then(|it| it.held).map(|held| crate::stream::held(&held.hold));
+        Ok(match held {
+            Some(hold) => format!("its restart waits: {hold}"),
+            None => "its restart is on its way".to_owned(),
+        })
     }
 }
 
-fn gone() -> (bool, String) {
-    (false, "is not in the configuration any more".to_owned())
+fn gone() -> Result<String, String> {
+    Err("is not in the configuration any more".to_owned())
 }

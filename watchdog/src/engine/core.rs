@@ -143,6 +143,14 @@ impl Core {
         self.told(now, Input::Command(command))
     }
 
+    /// [`Policy::may_restart`].
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn may_restart(&mut self, now: Mono, service: &Service) -> Result<(), String> {
+        self.policy.may_restart(now, service)
+    }
+
     /// Other settings are in force.
     pub fn replace(
         &mut self,

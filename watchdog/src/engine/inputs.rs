@@ -75,7 +75,7 @@ impl Engine {
                         let touches = |act: &Act| act.service == *paused || act.action == Action::Reboot;
                         self.memory.withdraw(now, touches)
                     }
-                    Command::Resume { .. } | Command::Reload { .. } => Vec::new(),
+                    Command::Resume { .. } | Command::Restart { .. } | Command::Reload { .. } => Vec::new(),
                 };
                 let effects = self.core.command(now, command);
                 self.carry_out(now, effects);

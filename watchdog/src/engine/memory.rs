@@ -364,7 +364,7 @@ impl Memory {
                 self.pauses.remove(service);
                 self.store.as_mut().map(|store| store.resume(service.clone()))
             }
-            Command::Reload { .. } => return true,
+            Command::Restart { .. } | Command::Reload { .. } => return true,
         };
         stored.is_none_or(|number| number.is_some())
     }

@@ -50,7 +50,8 @@ impl Tally {
                     IncidentEnd::StoodDown | IncidentEnd::Superseded => &mut counts.stood_down,
                 } += 1;
                 let (end, took, restarts) = (story.end, story.took, story.restarts);
-                let last = LastIncident { id: tell.incident, end, ended: tell.at, took, restarts };
+                let last_step = story.steps.last().map(|step| step.what.clone()).unwrap_or_default();
+                let last = LastIncident { id: tell.incident, end, ended: tell.at, took, restarts, last_step };
                 self.last.insert(tell.service.clone(), last);
             }
             Said::Fact(_)

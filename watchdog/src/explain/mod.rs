@@ -16,6 +16,6 @@ pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
 pub use doctor::{Facts, Finding, Report, doctor};
 pub use outlook::Outlook;
 pub use replay::{Difference, Gap, Replay, replay};
-pub use status::status;
+pub use status::{rounded, status};
 pub(crate) use unit::RIVALS;
 pub use unit::rival;

@@ -5,14 +5,17 @@ use std::{fmt::Write as _, time::Duration};
 use super::check::{say, several};
 use crate::{
     model::{
-        FileState, Health, IncidentEnd, LoadState, Mono, ServiceStatus, Serving, SinkStatus, SourceStatus,
-        Status,
+        FileState, Health, Hold, IncidentEnd, LoadState, Mono, OpenIncident, ServiceStatus, Serving,
+        SinkStatus, SourceStatus, Status,
     },
     stream,
 };
 
 /// A pause of more than this is one that was asked for without an end.
 const FOR_EVER: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
+/// So many that are not well are named in the last line; more are counted.
+const NAMED: usize = 8;
 
 /// The text for people; with colours where they are wanted.
 pub fn status(status: &Status, coloured: bool) -> String {
@@ -40,7 +43,7 @@ pub fn status(status: &Status, coloured: bool) -> String {
     for tick in &status.ticks {
         text += &format!("  every {:<width$}  {}\n", say(tick.every), tick.what);
     }
-    text
+    text + "\n" + &summary(status)
 }
 
 fn services(text: &mut String, status: &Status, coloured: bool) {
@@ -128,15 +131,7 @@ fn what(it: &ServiceStatus, now: Mono) -> String {
         said.push(format!("PAUSED by {} {left}{reason}", pause.by));
     }
     match (&it.incident, &it.last) {
-        (Some(incident), _) => {
-            let restarts = match incident.restarts {
-                0 => String::new(),
-                some => format!(" and {}", several(some, "restart")),
-            };
-            let since = ago(now, incident.began);
-            let step = &incident.last_step;
-            said.push(format!("{}: incident {} for {since}{restarts}: {step}", it.stage, incident.id));
-        }
+        (Some(incident), _) => said.push(open(it, incident, now)),
         (None, _) if it.health != Health::Well => said.push(it.stage.clone()),
         (None, Some(last)) => {
             let end = match last.end {
@@ -150,10 +145,42 @@ fn what(it: &ServiceStatus, now: Mono) -> String {
         (None, None) if it.stage == "up" => {}
         (None, None) => said.push(it.stage.clone()),
     }
-    if let Some(held) = &it.held {
-        said.push(format!("held for {}: {}", ago(now, held.since), stream::held(&held.hold)));
+    if let Some(held) = it.held.as_ref().filter(|held| held.hold != Hold::Pause) {
+        let (so_far, next) = (ago(now, held.since), ago(held.until, now));
+        said.push(format!("waits {so_far} so far: {}; looked at again in {next}", stream::held(&held.hold)));
     }
     said.join("; ")
+}
+
+/// What goes on: since when, what it began with, and what came last.
+fn open(it: &ServiceStatus, incident: &OpenIncident, now: Mono) -> String {
+    let OpenIncident { id, began, restarts, first_step: first, last_step: last } = incident;
+    let restarts = match restarts {
+        0 => String::new(),
+        some => format!(", {}", several(*some, "restart")),
+    };
+    let latest = if it.held.is_some() || first == last { String::new() } else { format!("; now: {last}") };
+    format!("{}: incident {id} for {}{restarts}: {first}{latest}", it.stage, ago(now, *began))
+}
+
+/// The last line, which stands above the next prompt: who is not well.
+fn summary(status: &Status) -> String {
+    let all = status.services.len();
+    let ill: Vec<&ServiceStatus> = status.services.iter().filter(|it| it.health != Health::Well).collect();
+    let named: Vec<String> =
+        ill.iter().take(NAMED).map(|it| format!("{} ({})", it.service, it.health.name())).collect();
+    let more = match ill.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match (all, ill.len()) {
+        (0, _) => "no service is watched\n".to_owned(),
+        (1, 0) => "it is well\n".to_owned(),
+        (_, 0) => format!("all {all} services are well\n"),
+        (_, some) => {
+            format!("{some} of {} not well: {}{more}\n", several(all as u32, "service"), named.join(", "))
+        }
+    }
 }
 
 fn rung(text: &mut String, serving: &Serving, width: usize) {
@@ -189,7 +216,7 @@ fn ago(later: Mono, earlier: Mono) -> String {
 }
 
 /// To what one still wants to know.
-fn rounded(time: Duration) -> String {
+pub fn rounded(time: Duration) -> String {
     let seconds = time.as_secs();
     say(match seconds {
         0 => Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(0)),

@@ -2,7 +2,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::Service;
+use super::{IncidentId, Service};
 
 /// Who asks for something over the control socket, as the kernel noted it when the connection was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,11 @@ pub enum Wish {
     },
     /// Hands on again.
     Resume,
+    /// A restart.
+    Restart {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// A change that an operator asks for.
@@ -59,6 +64,9 @@ pub struct Changed {
     pub done: bool,
     /// What is true now, or why it was refused; for people.
     pub said: String,
+    /// The incident in whose name it is done, which tells its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
 }
 
 /// A request to change something, whoever made it, and what it was answered.

@@ -18,6 +18,15 @@ pub enum Command {
         /// The service.
         service: Service,
     },
+    /// A restart, whatever it has cost already.
+    Restart {
+        /// The service.
+        service: Service,
+        /// Who asked for it.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// The configuration was read again.
     Reload {
         /// It has these faults, and the old one stays in force.

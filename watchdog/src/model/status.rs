@@ -114,6 +114,9 @@ pub struct OpenIncident {
     pub began: Mono,
     /// Restarts so far.
     pub restarts: u32,
+    /// What it began with.
+    #[serde(default)]
+    pub first_step: String,
     /// Its last step.
     pub last_step: String,
 }
@@ -133,6 +136,9 @@ pub struct LastIncident {
     pub took: Duration,
     /// Restarts that it cost.
     pub restarts: u32,
+    /// Its last step.
+    #[serde(default)]
+    pub last_step: String,
 }
 
 /// An order that waits.

@@ -40,6 +40,11 @@ impl Incident {
         new
     }
 
+    /// What it began with.
+    pub(super) fn first_step(&self) -> &str {
+        self.steps.first().map_or("", |step| &step.what)
+    }
+
     /// What happened last.
     pub(super) fn last_step(&self) -> &str {
         self.steps.last().map_or("", |step| &step.what)

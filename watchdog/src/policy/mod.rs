@@ -14,8 +14,8 @@
 //!                                          └── failed, refused ──────────┴──────── asked again, still dead ─────────┘
 //! ```
 //!
-//! Invariants: no restart and no reboot without a failed heartbeat or the end of the unit, or of its main process, in the same incident; one job of ours
-//! at a time per unit; an order is for one incarnation; an operator's stop stands until another hand starts the unit; every
+//! Invariants: no restart and no reboot without a failed heartbeat or the end of the unit, or of its main process, in the same incident, but for what an
+//! operator asks for; one job of ours at a time per unit; an order is for one incarnation; an operator's stop stands until another hand starts the unit; every
 //! stage but `Down` has a deadline. Deliberately absent: any I/O; what must be known is ordered (`Order::Look`) and comes as a fact.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -160,6 +160,11 @@ impl Policy {
             }
             Input::Command(Command::Resume { service }) => {
                 self.with(now, &service, &mut orders, |keeper, _| keeper.pause(None));
+            }
+            Input::Command(Command::Restart { service, by, reason }) => {
+                self.with(now, &service, &mut orders, |keeper, desk| {
+                    keeper.restart_wanted(desk, &by, &reason);
+                });
             }
             Input::Command(Command::Reload { .. }) => {} // what is in force comes as settings
             Input::Settings(settings) => self.replace(now, *settings, &mut orders),

@@ -19,6 +19,24 @@ impl Policy {
         self.keepers.get(service).is_some_and(|keeper| keeper.is_paused(now))
     }
 
+    /// Why a restart of it that an operator asks for now would not be taken up, where that is known at once.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn may_restart(&mut self, now: Mono, service: &Service) -> Result<(), String> {
+        let mut orders = Vec::new();
+        let (keepers, desk) = self.desk(now, &mut orders);
+        let Some(keeper) = keepers.get(service) else {
+            return Err("it is not in the configuration".to_owned());
+        };
+        keeper.refuses(&desk).map_or(Ok(()), Err)
+    }
+
+    /// How one service stands.
+    pub fn standing(&self, now: Mono, service: &Service) -> Option<ServiceStatus> {
+        self.keepers.get(service).map(|keeper| keeper.standing(now))
+    }
+
     /// Restarts that the whole host may cost yet.
     pub fn host_budget(&self, now: Mono) -> Budget {
         let Host { restarts: of, within, .. } = self.host;

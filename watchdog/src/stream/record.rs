@@ -51,7 +51,9 @@ impl Record {
     /// A command of an operator.
     pub fn command(at: Mono, command: &Command) -> Record {
         let service = match command {
-            Command::Pause { service, .. } | Command::Resume { service } => Some(service),
+            Command::Pause { service, .. }
+            | Command::Resume { service }
+            | Command::Restart { service, .. } => Some(service),
             Command::Reload { .. } => None,
         };
         Record { at, taken: None, subject: service.cloned(), said: Said::Command(command.clone()) }

@@ -220,6 +220,12 @@ fn command_said(at: Mono, command: &Command) -> String {
             format!("paused for {} by {}: {}", span(pause.until.since(at)), pause.by, pause.reason)
         }
         Command::Resume { service: _ } => "resumed".into(),
+        Command::Restart { service: _, by, reason } => {
+            format!(
+                "a restart is asked for by {by}{}",
+                if reason.is_empty() { String::new() } else { format!(": {reason}") }
+            )
+        }
         Command::Reload { faults: None } => "the configuration was read again and is in force".into(),
         Command::Reload { faults: Some(faults) } => format!(
             "the configuration has faults, the old one stays in force: {}",

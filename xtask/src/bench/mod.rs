@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: how soon and how cheap, on a throw-away host of this machine, against what was promised.
 
+mod commands;
 mod costs;
 mod sight;
 mod storm;
@@ -48,6 +49,8 @@ enum Part {
     Restarts,
     /// How soon each failure is seen
     Sights,
+    /// How soon the commands answer
+    Commands,
     /// What the probes cost
     Costs,
 }
@@ -85,6 +88,9 @@ impl Bench {
         }
         if wanted(Part::Sights) {
             sight::measure(&lab, &mut table, self.sights)?;
+        }
+        if wanted(Part::Commands) {
+            commands::measure(&lab, &mut table, self.runs)?;
         }
         if wanted(Part::Costs) {
             costs::measure(&lab, &mut table, self.pairs)?;

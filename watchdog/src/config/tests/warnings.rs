@@ -19,6 +19,7 @@ events = []
 unit = "alone.service"
 [service.idle]
 unit = "idle.service"
+group = "alone"
 restart.on = "no"
 [service.web]
 unit = "nginx.service"
@@ -31,7 +32,7 @@ method = "POST"
 status = ["200-503"]
 [[service.web.heartbeat]]
 url = "http://a/"
-headers = { Host = "b", Authorization = "Basic x" }
+headers = { Host = "b" }
 [service.web.restart]
 stable = "1m"
 "#,
@@ -39,13 +40,13 @@ stable = "1m"
             watchdog.toml:3:10: events are written nowhere; "stdout" is the default
             watchdog.toml:4:10: [service.alone] has no heartbeat: only the end of its unit leads to action, a hang is not noticed; add [service.NAME.heartbeat] with a url
             watchdog.toml:6:10: [service.idle] has no heartbeat: only the end of its unit leads to action, a hang is not noticed; add [service.NAME.heartbeat] with a url
-            watchdog.toml:8:14: without a heartbeat, and with `on = "no"`, nothing is ever done for this service; add a heartbeat, or let an end be acted upon
-            watchdog.toml:11:15: `every_in_use` is longer than `every`: a service in use would be asked less often than an idle one; make it the shorter of the two
-            watchdog.toml:14:15: `retry_after` (1s) is not shorter than `timeout` (1s): the next ask begins when the one before is over; a shorter one finds a silent service sooner
-            watchdog.toml:16:10: POST is asked again and again, also of a service that just failed; make sure that it changes nothing
-            watchdog.toml:17:11: from 500 on a status is no answer, whatever "200-503" says; where a 5xx is an answer, name it by itself: "500-599"
-            watchdog.toml:20:41: every user of this host can read the secret in the header Authorization; `chmod o-r` this file
-            watchdog.toml:22:10: `stable` is shorter than `within`: counters start afresh before `burst` can be reached; make `stable` the longer of the two
+            watchdog.toml:8:9: `alone` is the name of a group and of a service: commands mean the service; give one of them another name
+            watchdog.toml:9:14: without a heartbeat, and with `on = "no"`, nothing is ever done for this service; add a heartbeat, or let an end be acted upon
+            watchdog.toml:12:15: `every_in_use` is longer than `every`: a service in use would be asked less often than an idle one; make it the shorter of the two
+            watchdog.toml:15:15: `retry_after` (1s) is not shorter than `timeout` (1s): the next ask begins when the one before is over; a shorter one finds a silent service sooner
+            watchdog.toml:17:10: POST is asked again and again, also of a service that just failed; make sure that it changes nothing
+            watchdog.toml:18:11: from 500 on a status is no answer, whatever "200-503" says; where a 5xx is an answer, name it by itself: "500-599"
+            watchdog.toml:23:10: `stable` is shorter than `within`: counters start afresh before `burst` can be reached; make `stable` the longer of the two
         "#]],
     );
 }

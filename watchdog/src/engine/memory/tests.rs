@@ -277,7 +277,7 @@ fn a18_a_wall_clock_that_goes_back_makes_no_pause_longer() {
     };
     let left = |wall: i64| match super::command(Mono(0), Wall(wall * minute), kept(web_service())) {
         Command::Pause { pause, .. } => Some(pause.until.since(Mono(0)).as_secs() / 60),
-        Command::Resume { .. } | Command::Reload { .. } => None,
+        Command::Resume { .. } | Command::Restart { .. } | Command::Reload { .. } => None,
     };
     let lefts = [100, 104, 110, 120, 40, 0, -100].map(left);
     assert_eq!(lefts, [Some(10), Some(6), None, None, Some(10), Some(10), Some(10)]);

@@ -73,6 +73,7 @@ fn b11_enabled_active_and_healthy_are_three_columns() {
             id,
             began: at(9_990),
             restarts: 1,
+            first_step: "1 connection not accepted for 250ms".into(),
             last_step: "dead: no complete answer within 3s".into(),
         }),
         held: Some(Held { hold: Hold::Backoff, since: at(9_998), until: at(10_001) }),
@@ -100,6 +101,7 @@ fn b11_enabled_active_and_healthy_are_three_columns() {
             ended: at(2_800),
             took: Duration::from_millis(42),
             restarts: 1,
+            last_step: "recovered: alive".into(),
         }),
         ..well("web")
     };
@@ -124,10 +126,12 @@ fn b11_enabled_active_and_healthy_are_three_columns() {
             ftp      no       no         no       3 of 3 in 5m   stopped
             gone     absent   no         no       3 of 3 in 5m   absent
             mail     yes      yes        yes      3 of 3 in 5m   PAUSED by ann for another 10m (upgrade)
-            php      yes      yes        no       2 of 3 in 5m   holding: incident 00000001-7 for 10s and 1 restart: dead: no complete answer within 3s; held for 2s: the pause between two restarts
+            php      yes      yes        no       2 of 3 in 5m   holding: incident 00000001-7 for 10s, 1 restart: 1 connection not accepted for 250ms; waits 2s so far: the pause between two restarts; looked at again in 1s
             web      yes      yes        yes      3 of 3 in 5m   last incident 2h ago: recovered after 42ms
 
             19 restarts left of 20 in 10m for all services together
+
+            4 of 6 services not well: db (unsure), ftp (down), gone (down), php (failing)
         "#]],
     );
 }
@@ -165,26 +169,28 @@ fn each_class_says_its_rung_and_why_no_better_one_serves() {
     check(
         &now,
         expect![[r#"
-        watchdog 1.2.3, running for 2h30m; it only observes: everything is decided and nothing is done
+            watchdog 1.2.3, running for 2h30m; it only observes: everything is decided and nothing is done
 
-        SERVICE  ENABLED  ACTIVE  HEALTHY  RESTARTS LEFT
-        web      yes      yes     yes      3 of 3 in 5m
+            SERVICE  ENABLED  ACTIVE  HEALTHY  RESTARTS LEFT
+            web      yes      yes     yes      3 of 3 in 5m
 
-        19 restarts left of 20 in 10m for all services together
+            19 restarts left of 20 in 10m for all services together
 
-        Failures are seen by
-          exit           tp_btf
-          accept_stall   sock_diag  nothing better: the kernel is locked down
+            Failures are seen by
+              exit           tp_btf
+              accept_stall   sock_diag  nothing better: the kernel is locked down
 
-        Sources and sinks in trouble
-          ebpf has lost 9 records, in 2 gaps, each looked at again
-          store does not work: the disk is full
-          events to stdout: 3 events were not written
+            Sources and sinks in trouble
+              ebpf has lost 9 records, in 2 gaps, each looked at again
+              store does not work: the disk is full
+              events to stdout: 3 events were not written
 
-        What ticks while all is well
-          every 1m  backstop heartbeat of web
-          every 5m  every unit is read again
-    "#]],
+            What ticks while all is well
+              every 1m  backstop heartbeat of web
+              every 5m  every unit is read again
+
+            it is well
+        "#]],
     );
 }
 

@@ -160,6 +160,7 @@ impl Keeper {
             self.reloading = None;
         }
         match &self.stage {
+            Stage::Checking(_) | Stage::Holding(_) if self.wanted.is_some() => {}
             Stage::Up => self.calm(desk, words::answer(answer)),
             Stage::Proving { since, .. } => {
                 let since = *since;

@@ -17,6 +17,12 @@ impl Keeper {
     pub(in crate::policy) fn back(&mut self, desk: &mut Desk<'_>) {
         self.missed_words();
         self.quiet_beats();
+        if self.wanted.take().is_some() {
+            self.step(
+                desk.now,
+                "watchdog died before it requested the restart that was asked for: ask again",
+            );
+        }
         match &self.stage {
             Stage::New | Stage::Down => return,
             Stage::Acting(acting) if acting.job.is_some() => {

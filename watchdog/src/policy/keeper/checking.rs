@@ -76,7 +76,7 @@ impl Keeper {
         let open = questions.into_iter().map(ask).collect();
         let found = Found { ports_unknown, ..Found::default() };
         self.stage = Stage::Checking(Checking { plan, rule, rung, open, found });
-        if plan == Plan::Restart {
+        if plan == Plan::Restart && self.wanted.is_none() {
             self.begin(desk.now, Kind::Linger); // it may be well again before all is known
         }
         self.all_checked(desk);
@@ -218,7 +218,8 @@ impl Keeper {
             return;
         }
         let patience = if self.guard.preflight.is_some() { PROGRAM } else { PRESSED };
-        if plan == Plan::Restart && desk.now.since(self.dead_at) > FRESH + patience {
+        let old = desk.now.since(self.dead_at) > FRESH + patience;
+        if plan == Plan::Restart && old && self.wanted.is_none() {
             self.ask_again(desk);
             return;
         }

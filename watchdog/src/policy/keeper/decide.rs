@@ -6,15 +6,12 @@ use super::{
     Desk, Hold, Holding, Keeper, Kind, NO_HEARTBEAT, Plan, Stage, acting::Acting, ladder::Rung,
     unfit::cannot_start, words,
 };
-use crate::{
-    model::{Action, Decision, FileState, IncidentEnd, LoadState, Mono, PidStamp, Question},
-    policy::tries::Room,
-};
+use crate::model::{Action, Decision, FileState, IncidentEnd, LoadState, Mono, PidStamp, Question};
 
 /// A hold that depends on others is looked at again after this, whatever they say.
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// A hold by something else than an operator that lasts for so long is worth waking someone.
-const LONG: Duration = Duration::from_secs(120);
+pub(super) const LONG: Duration = Duration::from_secs(120);
 /// How old a verdict may be to act on; an older one is asked for again first.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
 
@@ -22,7 +19,7 @@ impl Keeper {
     /// Something must be done: now, or when nothing holds it any more.
     pub(super) fn decide(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String) {
         self.open(desk, desk.now);
-        if !self.climbs(desk, plan, &rule) {
+        if self.wanted.is_some() || !self.climbs(desk, plan, &rule) {
             self.decide_below(desk, plan, rule);
         }
     }
@@ -53,7 +50,10 @@ impl Keeper {
     fn act(&mut self, desk: &mut Desk<'_>, plan: Plan, rule: String, stale: Option<PidStamp>) {
         let incident = self.open(desk, desk.now);
         self.tries.charge(desk.now, &self.guard, desk.seed);
-        self.climb.tries();
+        match self.wanted.take() {
+            Some(_) => self.stopped = false, // whoever stopped it, this is the last word
+            None => self.climb.tries(),
+        }
         desk.host_tries.charge(desk.now);
         let reset = self.unit.as_ref().is_some_and(|unit| {
             unit.result == "start-limit-hit"
@@ -87,6 +87,9 @@ impl Keeper {
         hold: Hold,
         until: Mono,
     ) {
+        if self.turns_down(desk, plan, &rule, &hold) {
+            return;
+        }
         let since = desk.now;
         let known = match plan {
             Plan::Restart => self.dead_at,
@@ -133,7 +136,10 @@ impl Keeper {
             self.climb.quarantined(desk.now);
         }
         let spent = holding.hold == Hold::Quarantine && (!again || self.incident.is_some());
-        if holding.plan == Plan::Restart && !self.beats.iter().any(super::Beat::is_asking) {
+        if holding.plan == Plan::Restart
+            && self.wanted.is_none()
+            && !self.beats.iter().any(super::Beat::is_asking)
+        {
             self.begin(desk.now, Kind::Linger);
         }
         let rule = holding.rule.clone();
@@ -161,6 +167,10 @@ impl Keeper {
             self.wait_on(desk, still, until);
             return;
         }
+        if self.wanted.is_some() {
+            self.decide_below(desk, plan, rule);
+            return;
+        }
         // what it needed was sick: it may be well itself now; and a new incident needs a verdict of its own
         let stale = matches!(hold, Hold::Dependency { .. }) || self.incident.is_none();
         match plan {
@@ -172,6 +182,7 @@ impl Keeper {
 
     /// A restart needs a verdict of now.
     pub(super) fn ask_again(&mut self, desk: &mut Desk<'_>) {
+        self.wanted = None;
         self.open(desk, desk.now);
         self.step(desk.now, "asked again before anything is done");
         self.stage = Stage::Up;
@@ -324,13 +335,8 @@ impl Keeper {
         if let Some(on) = self.failing_dependency(desk, plan) {
             return Some((Hold::Dependency { on }, later));
         }
-        match self.tries.room(desk.now, &self.guard) {
-            Room::Now => {}
-            Room::Backoff(until) => return Some((Hold::Backoff, until)),
-            Room::Spent(until) => return Some((Hold::Quarantine, self.climb_or(desk.now, until))),
-        }
-        if let Some(until) = desk.host_tries.room(desk.now, desk.host.restarts, desk.host.within) {
-            return Some((Hold::HostBudget, until.min(desk.now + LONG))); // by then someone must hear of it
+        if let Some(spent) = self.spent(desk) {
+            return Some(spent);
         }
         if let Some((on, until)) = self.waits_its_turn(desk, plan) {
             return Some((Hold::Together { on }, until.min(later)));

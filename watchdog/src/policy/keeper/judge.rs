@@ -117,6 +117,7 @@ impl Keeper {
     pub(super) fn stand_down(&mut self, desk: &mut Desk<'_>, why: String) {
         self.quiet_beats();
         self.stage = Stage::Down;
+        self.wanted = None;
         (self.owed, self.other_hand, self.unheard, self.unsure) = (false, false, None, None);
         (self.gap, self.in_vain, self.worker) = (false, false, None);
         (self.gated, self.unfit, self.at_work, self.listener_lost) = (None, None, None, false);
@@ -236,6 +237,7 @@ impl Keeper {
 
     /// The end of the unit, with no job behind it: `restart.on` decides, after systemd's own Restart=.
     fn ended(&mut self, desk: &mut Desk<'_>, on_its_way: bool) {
+        self.ended_while_wanted();
         let Some(unit) = &self.unit else { return };
         // what we began has come up: another's stop ended that
         let owed = self.owed && !(unit.came_up && unit.incarnation != self.owed_after);

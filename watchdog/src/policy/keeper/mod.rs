@@ -15,6 +15,7 @@ mod judge;
 mod ladder;
 mod loops;
 mod needs;
+mod operator;
 mod others;
 mod pid_file;
 mod reload;
@@ -35,7 +36,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::brief::Brief;
 use self::{
     acting::Acting, back::Unsure, checking::Checking, gated::Gated, ladder::Climb, loops::Loop,
-    others::AtWork, unfit::Unfit,
+    operator::Wanted, others::AtWork, unfit::Unfit,
 };
 use super::{
     Ids,
@@ -128,6 +129,9 @@ pub(super) struct Keeper {
     /// What was told last of its PID file.
     pid_file_told: Option<String>,
     pause: Option<Pause>,
+    /// A restart that an operator asked for, until it is requested.
+    #[serde(default)]
+    wanted: Option<Wanted>,
     /// Jobs on the unit that are not ours, and what they do where that is known.
     foreign: BTreeMap<u32, Option<JobKind>>,
     /// Who may have asked for one of them.
@@ -263,6 +267,7 @@ impl Keeper {
             crash_loop: Loop::default(),
             pid_file_told: None,
             pause: None,
+            wanted: None,
             foreign: BTreeMap::new(),
             asked_by: None,
             corpse: None,
@@ -292,10 +297,6 @@ impl Keeper {
             by_others: VecDeque::new(),
             warned: BTreeMap::new(),
         }
-    }
-
-    pub(super) fn pause(&mut self, pause: Option<Pause>) {
-        self.pause = pause;
     }
 
     /// Whether this is the run that it keeps, under another name of the unit.
@@ -388,11 +389,6 @@ impl Keeper {
         let told = self.crash_loop.wake_at().into_iter().chain(self.tries.remind_at());
         let told = told.chain(self.climb.wake_at());
         beats.chain(stage).chain(told).chain(self.pause.as_ref().map(|pause| pause.until)).min()
-    }
-
-    /// An operator's pause, or `observe`: nothing is done to the unit.
-    fn hands_off(&self, desk: &Desk<'_>) -> bool {
-        desk.host.observe || self.is_paused(desk.now)
     }
 
     fn is_acting(&self) -> bool {

@@ -79,7 +79,7 @@ impl Keeper {
 
     /// It runs; a good heartbeat proves it.
     pub(super) fn prove(&mut self, desk: &mut Desk<'_>) {
-        (self.stopped, self.owed) = (false, false);
+        (self.stopped, self.owed, self.wanted) = (false, false, None);
         (self.exit, self.worker, self.unheard, self.unsure) = (None, None, None, None);
         (self.gap, self.waived) = (false, false);
         (self.began, self.came_to_nothing) = (Some(desk.now), false);

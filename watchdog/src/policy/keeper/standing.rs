@@ -14,6 +14,7 @@ impl Keeper {
             id: incident.id,
             began: incident.began,
             restarts: incident.restarts,
+            first_step: incident.first_step().to_owned(),
             last_step: incident.last_step().to_owned(),
         });
         ServiceStatus {
@@ -39,11 +40,6 @@ impl Keeper {
             },
             counts: Counts::default(),
         }
-    }
-
-    /// An operator's pause is in force.
-    pub(in crate::policy) fn is_paused(&self, now: Mono) -> bool {
-        self.pause.as_ref().is_some_and(|pause| pause.until > now)
     }
 
     fn standing_at(&self) -> String {

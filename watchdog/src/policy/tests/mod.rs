@@ -18,6 +18,7 @@ mod ladder;
 mod loops;
 mod missed;
 mod needs;
+mod operator;
 mod pid_files;
 mod preflight;
 mod random;
@@ -329,6 +330,14 @@ impl World {
                 let until = self.now + Duration::from_millis(ms.parse().unwrap());
                 let pause = Pause { until, since: Wall(0), by: "root".into(), reason: "deploy".into() };
                 self.put(Input::Command(Command::Pause { service: name, pause }));
+            }
+            ["restart"] => {
+                if let Err(why) = self.policy.may_restart(self.now, &name) {
+                    let _ = writeln!(self.log, "  refused: {why}");
+                    return;
+                }
+                let (by, reason) = ("root".to_owned(), "deploy".to_owned());
+                self.put(Input::Command(Command::Restart { service: name, by, reason }));
             }
             ["resume"] => self.put(Input::Command(Command::Resume { service: name })),
             ["sleep"] => {}

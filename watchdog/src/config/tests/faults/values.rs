@@ -147,6 +147,14 @@ fn a_secret_is_never_shown() {
     check_heartbeat(
         "headers = { Authorization = \"Basic c2VjcmV0\", X = 1 }\nbasic_auth_file = \"/nowhere\"\n",
         expect![[r#"
+            error: every user of this host can read the secret in the header Authorization
+             --> watchdog.toml:5:29
+              |
+            5 | headers = { Authorization = ****************, X = 1 }
+              |                             ^^^^^^^^^^^^^^^^ a secret, in a file that is not
+              |
+              = help: `chmod go-rwx` this file; or, for a password, see `basic_auth_file`
+
             error: cannot use this value of `service.web.heartbeat.headers.X`
              --> watchdog.toml:5:51
               |
@@ -161,7 +169,7 @@ fn a_secret_is_never_shown() {
               |
               = help: write user:password on one line of this file, for root alone: mode 0600
 
-            The configuration has 2 faults and is not used.
+            The configuration has 3 faults and is not used.
         "#]],
     );
     check_service(

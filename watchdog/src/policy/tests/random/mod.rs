@@ -44,6 +44,7 @@ enum Event {
     InUse(usize),
     Pause(usize, u64),
     Resume(usize),
+    Restart(usize),
     Reload(u8),
 }
 
@@ -78,6 +79,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => unit().prop_map(Event::InUse),
         1 => (unit(), 1_000..100_000_u64).prop_map(|(unit, ms)| Event::Pause(unit, ms)),
         1 => unit().prop_map(Event::Resume),
+        2 => unit().prop_map(Event::Restart),
         1 => (0..4_u8).prop_map(Event::Reload),
     ]
 }
@@ -240,6 +242,15 @@ impl World {
             Event::Resume(at) => {
                 let service = self.systemd.units[at].service.clone();
                 self.put(Input::Command(Command::Resume { service }));
+            }
+            Event::Restart(at) => {
+                let service = self.systemd.units[at].service.clone();
+                self.sleep(0);
+                if self.policy.may_restart(self.now, &service).is_ok() {
+                    self.systemd.units[at].stopped = false; // this is the operator's last word
+                    let (by, reason) = ("root".into(), String::new());
+                    self.put(Input::Command(Command::Restart { service, by, reason }));
+                }
             }
             Event::Reload(kind) => {
                 let mut settings = plan(kind, self.settings.host.restarts);

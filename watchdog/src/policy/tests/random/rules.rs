@@ -35,6 +35,8 @@ struct Known {
     deads: u32,
     ended: bool,
     paused: Option<Mono>,
+    /// An operator asked for a restart, and nothing was done about it yet.
+    wanted: bool,
     /// Its budget is spent since then, and it has not been well.
     quarantined: Option<Mono>,
 }
@@ -62,6 +64,7 @@ impl Rules {
             Input::Command(Command::Pause { service, pause }) => {
                 self.of(service).paused = Some(pause.until);
             }
+            Input::Command(Command::Restart { service, .. }) => self.of(service).wanted = true,
             Input::Command(Command::Resume { service }) => self.of(service).paused = None,
             Input::Suspicion(_)
             | Input::Fact(_)
@@ -85,6 +88,8 @@ impl Rules {
             match order {
                 Order::Act(act) => self.act(now, settings, act),
                 Order::Tell(tell) => {
+                    let turned_down = matches!(&tell.decision, Decision::Alert { what } if what.starts_with("not restarted, though"));
+                    self.of(&tell.service).wanted &= !turned_down;
                     let Decision::End(story) = &tell.decision else { continue };
                     if let Some(incident) = tell.incident {
                         self.open.remove(&incident);
@@ -95,7 +100,7 @@ impl Rules {
                         IncidentEnd::Recovered => known.quarantined = None,
                         IncidentEnd::StoodDown | IncidentEnd::Superseded => {}
                     }
-                    known.deads = 0;
+                    (known.deads, known.wanted) = (0, false);
                     known.ended = known.state.as_ref().is_some_and(|state| !state.active.is_up());
                 }
                 Order::Ask(_) | Order::Look(_) => {}
@@ -219,15 +224,16 @@ impl Rules {
         let state = known.state.as_ref().expect("nothing is done to a unit that was never seen");
         let hands_off = settings.host.observe || known.paused.is_some();
         assert!(!hands_off || act.action == Action::Undo, "done in a pause: {act:?}");
+        let wanted = known.wanted;
         match act.action {
             Action::Restart { .. } => {
                 assert!(
-                    known.deads >= failures.unwrap_or(1),
+                    known.deads >= failures.unwrap_or(1) || wanted,
                     "a restart without a failed heartbeat: {act:?}"
                 );
             }
             Action::Start { .. } | Action::StartAfresh { .. } => {
-                assert!(known.ended, "a start without an end: {act:?}");
+                assert!(known.ended || wanted, "a start without an end: {act:?}");
                 assert!(!state.active.is_up(), "a start of a unit that is up: {act:?}");
             }
             Action::Undo => {
@@ -240,12 +246,16 @@ impl Rules {
                 return;
             }
         }
+        known.wanted = false;
+        known.stop_stands &= !wanted; // whoever stopped it, the last word counts
         assert!(!known.stop_stands, "against an operator's stop: {act:?}");
         let waiting = known.acting.filter(|(_, at, _)| now.since(*at) < Duration::from_secs(30));
         let second = waiting.or(known.acting.filter(|(_, _, job)| job.is_some()));
         assert!(second.is_none(), "a second order at once: {act:?} beside {second:?}");
         known.acting = Some((act.id, now, None));
-        self.restarts.push((now, act.service.clone(), act.id));
+        if !wanted {
+            self.restarts.push((now, act.service.clone(), act.id)); // no budget refuses an operator
+        }
         self.open.insert(act.incident, now);
     }
 }
