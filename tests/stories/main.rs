@@ -74,6 +74,7 @@ mod g15_surface;
 mod g9_together;
 mod h_import_monit;
 mod intent;
+mod notify;
 mod soak;
 mod stage;
 mod systemd;

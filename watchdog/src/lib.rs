@@ -1,7 +1,7 @@
 //! `watchdog` keeps the services of a Linux host answering: see the README for what it does.
 //!
 //! Floors, from the ground: [`model`] (the words), [`clock`], [`crash`] · [`suspicion`] and [`policy`] (pure) and [`systemd`] (the connection to
-//! PID 1) · [`sources`], [`heartbeat`], [`actuator`], [`look`], [`store`], [`stream`] (the edges) · [`engine`] (the one loop) · [`config`],
+//! PID 1) · [`sources`], [`heartbeat`], [`actuator`], [`look`], [`notify`], [`store`], [`stream`] (the edges) · [`engine`] (the one loop) · [`config`],
 //! [`explain`] · [`cli`]. Imports point down only; rooms of one floor never import each other.
 
 pub mod actuator;
@@ -15,6 +15,7 @@ pub mod explain;
 pub mod heartbeat;
 pub mod look;
 pub mod model;
+pub mod notify;
 pub mod policy;
 pub mod sources;
 pub mod store;

@@ -18,7 +18,7 @@ use watchdog::{
     look::{self, Sought},
     model::{Act, Action, IncidentId, Job, JobStep, OrderId, Place, Saw, Service, Sign, Unit, UnitState},
     sources::{sock_diag::SockDiag, units::Units},
-    systemd::{self, Connection, Ran, Sockets, Way},
+    systemd::{self, Connection, Program, Ran, Sockets, Way},
 };
 
 #[tokio::main(flavor = "current_thread")]
@@ -100,11 +100,15 @@ impl Puppet {
     async fn run(&self, limit: Duration, argv: &[&str]) -> Result<Value> {
         let connection = self.units.link().connection("a program").await?;
         let argv: Vec<String> = argv.iter().map(ToString::to_string).collect();
-        Ok(match systemd::run_transient(&connection, &argv, None, None, limit).await {
-            Ok(Ran::Ended(cause)) => json!(cause),
-            Ok(Ran::Late) => json!("late"),
-            Err(error) => json!(error.to_string()),
-        })
+        Ok(
+            match systemd::run_transient(&connection, &Program { argv: &argv, ..Program::default() }, limit)
+                .await
+            {
+                Ok(Ran::Ended(cause)) => json!(cause),
+                Ok(Ran::Late) => json!("late"),
+                Err(error) => json!(error.to_string()),
+            },
+        )
     }
 
     async fn holders(&self, unit: &Unit, port: u16) -> Result<Value> {

@@ -14,6 +14,7 @@ mod import_monit;
 mod ladder;
 mod lock;
 mod name;
+mod notify;
 mod papers;
 mod probing;
 mod reload;
@@ -57,6 +58,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Turn configurations of monit into one of watchdog, and tell what became of each statement
     ImportMonit(import_monit::ImportMonit),
+    /// Say who is told of what; --test sends each a test message, and says what became of it
+    Notify(notify::Notify),
     /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
     Replay(replay::Replay),
     /// Write man pages and completions, for those who make packages
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Reload(reload) => reload.main(),
         Command::Doctor(doctor) => doctor.main(),
         Command::ImportMonit(import) => import.main(),
+        Command::Notify(notify) => notify.main(),
         Command::Replay(replay) => replay.main(),
         Command::Papers(papers) => papers.main(),
     }

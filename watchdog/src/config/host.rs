@@ -4,10 +4,13 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     DEFAULT_SOCKET, DEFAULT_STATE,
+    fault::Source,
+    notify as telling,
     reader::Reader,
     values::{self, Complaint, YEAR},
 };
 use crate::{
+    notify,
     policy::{Gates, Host, Over, Threshold},
     stream::{self, Sink},
 };
@@ -16,13 +19,14 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct HostPart {
     pub(super) policy: Host,
+    pub(super) notify: notify::Settings,
     pub(super) stream: stream::Settings,
     pub(super) state_directory: PathBuf,
     pub(super) control_socket: PathBuf,
 }
 
 /// Reads `[watchdog]`; what is absent has its default.
-pub(super) fn read(host: &Reader<'_>) -> HostPart {
+pub(super) fn read(host: &Reader<'_>, sources: &[Source]) -> HostPart {
     let observe = host.word("mode", &[("enforce", false), ("observe", true)]);
     let budget = host.table("budget");
     let budget = budget.as_ref();
@@ -36,10 +40,16 @@ pub(super) fn read(host: &Reader<'_>) -> HostPart {
                 .unwrap_or(Duration::from_secs(10 * 60)),
             gates: gates(host),
         },
+        notify: telling::read(host, sources),
         stream: stream::Settings { sinks: sinks(host) },
         state_directory: host.text("state_directory", values::path).unwrap_or(DEFAULT_STATE.into()),
-        control_socket: host.text("control_socket", values::socket).unwrap_or(DEFAULT_SOCKET.into()),
+        control_socket: socket(host),
     }
+}
+
+/// Where the running watchdog listens.
+pub(super) fn socket(host: &Reader<'_>) -> PathBuf {
+    host.text("control_socket", values::socket).unwrap_or(DEFAULT_SOCKET.into())
 }
 
 fn gates(host: &Reader<'_>) -> Gates {

@@ -1,10 +1,33 @@
 //! Every table and every key that a configuration may hold, and which of them this version only checks.
 
 /// The tables, with the name of a service left out (`*`), and their keys.
-pub(super) const TABLES: [(&str, &[&str]); 12] = [
-    ("watchdog", &["mode", "state_directory", "control_socket", "events", "budget", "gates"]),
+pub(super) const TABLES: [(&str, &[&str]); 17] = [
+    ("watchdog", &["mode", "state_directory", "control_socket", "events", "budget", "gates", "notify"]),
     ("watchdog.budget", &["concurrent_restarts", "restarts", "within"]),
     ("watchdog.gates", &["memory", "io", "cpu", "disk_free", "hold_for"]),
+    (
+        "watchdog.notify",
+        &[
+            "gather",
+            "repeat_after",
+            "incidents",
+            "within",
+            "burst",
+            "per",
+            "retry_after",
+            "give_up_after",
+            "exec",
+            "webhook",
+            "mail",
+        ],
+    ),
+    ("watchdog.notify.exec", &["command", "user", "on", "timeout"]),
+    ("watchdog.notify.webhook", &["url", "url_file", "headers", "token_file", "ca", "on", "timeout"]),
+    ("watchdog.notify.webhook.headers", &[]), // any name of a header
+    (
+        "watchdog.notify.mail",
+        &["from", "to", "server", "port", "tls", "ca", "user", "password_file", "sendmail", "on", "timeout"],
+    ),
     (
         "service.*",
         &[
@@ -70,7 +93,7 @@ pub(super) const TABLES: [(&str, &[&str]); 12] = [
 pub(super) const CHECKED_ONLY: [(&str, &str); 0] = [];
 
 /// Tables that the documentation names and this version does not know yet. They are refused: whoever writes one counts on it.
-pub(super) const TO_COME: [&str; 2] = ["watchdog.recorder", "watchdog.notify"];
+pub(super) const TO_COME: [&str; 1] = ["watchdog.recorder"];
 
 /// The keys of a table.
 pub(super) fn of(table: &str) -> &'static [&'static str] {
@@ -79,8 +102,13 @@ pub(super) fn of(table: &str) -> &'static [&'static str] {
 
 /// The one table that has this key, if it is one alone.
 pub(super) fn home(key: &str) -> Option<&'static str> {
-    let mut homes = TABLES.iter().filter(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name);
-    homes.next().filter(|_| homes.next().is_none())
+    let homes = TABLES.iter().filter(|(_, keys)| keys.contains(&key)).map(|(name, _)| *name);
+    // who is told is another matter: its keys are called as those of services are
+    let (tells, others): (Vec<_>, Vec<_>) = homes.partition(|name| name.starts_with("watchdog.notify"));
+    match (others.as_slice(), tells.as_slice()) {
+        ([home], _) | ([], [home]) => Some(home),
+        _ => None,
+    }
 }
 
 /// The key that was probably meant.

@@ -13,6 +13,7 @@ mod files;
 mod host;
 pub mod import;
 mod keys;
+mod notify;
 mod pulse;
 mod reader;
 mod service;
@@ -83,7 +84,7 @@ pub fn control_socket(path: Option<&Path>) -> Result<PathBuf, Faults> {
     sources.retain(|source| source.text.contains("control_socket")); // the others need not be understood
     let log = reader::Log::default();
     let host = tree::merge(fragments(&mut sources, &log)).host;
-    let said = host.as_ref().map(|host| host::read(&Reader::host(host, &log)).control_socket);
+    let said = host.as_ref().map(|host| host::socket(&Reader::host(host, &log)));
     Ok(said.unwrap_or(DEFAULT_SOCKET.into()))
 }
 
@@ -97,7 +98,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
     for fragment in &fragments {
         let file = Reader::file(fragment, &log);
         if let Some(table) = file.table("watchdog") {
-            host::read(&table);
+            host::read(&table, &sources);
         }
         any |= file.has("service") && file.table("service").is_none();
     }
@@ -125,7 +126,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
     let host = {
         let nothing = Table { place: Place { file: 0, span: 0..0 }, entries: BTreeMap::new() };
         let told = reader::Log::default(); // each file's [watchdog] has told its own above
-        host::read(&Reader::host(merged.host.as_ref().unwrap_or(&nothing), &told))
+        host::read(&Reader::host(merged.host.as_ref().unwrap_or(&nothing), &told), &sources)
     };
     let mut loaded = Loaded {
         settings: engine::Settings {
@@ -133,6 +134,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
             suspicion: suspicion::Settings::default(),
             heartbeats: BTreeMap::new(),
             logs: BTreeMap::new(),
+            notify: host.notify,
             stream: host.stream,
             state_directory: host.state_directory,
             control_socket: host.control_socket,

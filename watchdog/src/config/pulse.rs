@@ -237,7 +237,8 @@ fn tls(pulse: &Reader<'_>) -> Tls {
     }
 }
 
-fn certificates(path: &Path) -> Result<(), Complaint> {
+/// Whether there is one at least.
+pub(super) fn certificates(path: &Path) -> Result<(), Complaint> {
     let complaint = |why: String| Complaint::new("expected a PEM file with certificates", why);
     let mut found = CertificateDer::pem_file_iter(path).map_err(|error| complaint(error.to_string()))?;
     match found.next() {

@@ -145,7 +145,8 @@ pub(super) fn secrets(table: &Table) -> Vec<Place> {
         match &node.value {
             Value::Text(text) => {
                 let password = text.contains("://") && text.contains('@');
-                if password || parent == "headers" && is_secret_header(name) {
+                let of_webhook = parent == "webhook" && name == "url"; // its path is often the secret
+                if password || of_webhook || parent == "headers" && is_secret_header(name) {
                     found.push(node.place.clone());
                 }
             }

@@ -270,9 +270,9 @@ async fn run(link: Link, program: Program) -> Ran {
         Ok(connection) => connection,
         Err(fault) => return Ran::NotRun(fault.to_string()),
     };
-    match systemd::run_transient(&connection, &program.argv, program.user.as_deref(), None, program.timeout)
-        .await
-    {
+    let Program { argv, user, timeout } = &program;
+    let what = systemd::Program { argv, user: user.as_deref(), ..systemd::Program::default() };
+    match systemd::run_transient(&connection, &what, *timeout).await {
         Ok(systemd::Ran::Ended(cause)) => Ran::Ended(cause),
         Ok(systemd::Ran::Late) => Ran::Late,
         Err(fault) => Ran::NotRun(fault.to_string()),

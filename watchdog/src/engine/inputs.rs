@@ -171,9 +171,13 @@ impl Engine {
             Order::Tell(tell) if matches!(tell.decision, Decision::End(_)) => {
                 crash::at(Point::Recovered);
                 self.write(&Record::from(&tell));
+                self.notify.offer(&tell);
                 self.memory.input(clock::now(), &Input::Wake); // what follows an end says that it was told
             }
-            Order::Tell(tell) => self.write(&Record::from(&tell)),
+            Order::Tell(tell) => {
+                self.write(&Record::from(&tell));
+                self.notify.offer(&tell);
+            }
         }
     }
 

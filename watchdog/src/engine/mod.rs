@@ -43,6 +43,7 @@ use crate::{
         Answer, Audit, Change, Changed, Command, Fact, Listener, Mono, Order, Outcome, Service, Serving,
         Sign, Status, Tick, Unit, Watch,
     },
+    notify::{self, Notify},
     stream::{Record, Stream},
 };
 
@@ -112,6 +113,7 @@ pub struct Engine {
     core: Core,
     hands: Hands,
     stream: Stream,
+    notify: Notify,
     signs: mpsc::Receiver<Sign>,
     results: mpsc::Receiver<Event>,
     watch: watch::Sender<Watch>,
@@ -152,11 +154,14 @@ impl Engine {
         let (sender, results) = mpsc::channel(RESULTS);
         let Recovered { policy, orders: begin, memory, .. } = recovered;
         let core = Core::with(policy, settings.suspicion.clone());
+        let channels = notify::Prepared::new(settings.notify.clone())?;
+        let notify = Notify::start(channels, settings.state_directory.clone(), edges.units.link());
         let hands = Hands::new(&settings, edges, sender)?;
         Ok(Engine {
             core,
             hands,
             stream,
+            notify,
             signs: wires.signs,
             results,
             watch: wires.watch,
@@ -241,6 +246,7 @@ impl Engine {
                     Some(event) => self.event(event),
                     None => break,
                 },
+                notified = self.notify.said() => self.write(&Record::from(&notified)),
                 request = requests.recv() => match self.request(request) {
                     ControlFlow::Continue(()) => {}
                     ControlFlow::Break(()) => break,
@@ -252,6 +258,7 @@ impl Engine {
         if !self.memory.close(clock::now(), self.core.policy(), Duration::from_secs(2)) {
             tracing::warn!("the last state was not stored: the disk is stuck");
         }
+        self.notify.close(Duration::from_secs(1)).await;
         let unwritten = self.stream.close(Duration::from_secs(2));
         if unwritten > 0 {
             tracing::warn!(unwritten, "records were not written: their readers are stuck");
@@ -262,6 +269,9 @@ impl Engine {
     fn give_turns(&mut self, requests: &mut mpsc::Receiver<Request>) -> ControlFlow<()> {
         while let Ok(event) = self.results.try_recv() {
             self.event(event);
+        }
+        while let Some(notified) = self.notify.try_said() {
+            self.write(&Record::from(&notified));
         }
         if self.hands.tables.is_overdue() {
             self.hands.read_listeners(self.core.suspicions());
@@ -317,6 +327,9 @@ pub enum Error {
         /// Why.
         source: crate::heartbeat::Error,
     },
+    /// A channel to people cannot be used.
+    #[error(transparent)]
+    Notify(#[from] notify::Error),
     /// The stream cannot be opened.
     #[error(transparent)]
     Stream(#[from] crate::stream::Error),

@@ -1,23 +1,25 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Error, Settings, hands};
-use crate::{heartbeat::Heart, model::Service, stream::Opened};
+use crate::{heartbeat::Heart, model::Service, notify, stream::Opened};
 
 /// Settings of which all that can fail or takes long is done: certificates are read, files are open.
 pub struct Prepared {
     pub(super) settings: Settings,
     pub(super) hearts: BTreeMap<Service, Vec<Arc<Heart>>>,
     pub(super) sinks: Opened,
+    pub(super) channels: notify::Prepared,
 }
 
 impl Prepared {
     /// Reads and opens what these settings name, so not on the engine's thread.
     ///
     /// # Errors
-    /// A heartbeat cannot be prepared, or a sink of the stream cannot be opened.
+    /// A heartbeat or a channel to people cannot be prepared, or a sink of the stream cannot be opened.
     pub fn new(settings: Settings) -> Result<Prepared, Error> {
         let hearts = hands::hearts(&settings)?;
         let sinks = Opened::open(&settings.stream)?;
-        Ok(Prepared { settings, hearts, sinks })
+        let channels = notify::Prepared::new(settings.notify.clone())?;
+        Ok(Prepared { settings, hearts, sinks, channels })
     }
 }

@@ -12,13 +12,14 @@ use crate::{
 impl Engine {
     /// Why it is not in force, where it is not.
     pub(super) fn reload(&mut self, prepared: Prepared) -> Result<(), String> {
-        let Prepared { settings, hearts, sinks } = prepared;
+        let Prepared { settings, hearts, sinks, channels } = prepared;
         if let Err(fault) = self.stream.replace(sinks) {
             self.kept_old(fault.to_string());
             tracing::warn!(%fault, "the new configuration is not in force");
             return Err(fault.to_string());
         }
         self.hands.replace(&settings, hearts);
+        self.notify.replace(channels);
         let now = self.caught_up();
         let effects = self.core.suspect_by(now, settings.suspicion);
         self.carry_out(now, effects);

@@ -58,6 +58,7 @@ impl Tally {
             | Said::Command(_)
             | Said::Audit(_)
             | Said::Outcome(_)
+            | Said::Notified(_)
             | Said::Loss(_)
             | Said::State(_) => {}
         }

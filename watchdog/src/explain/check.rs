@@ -7,7 +7,8 @@ use super::{outlook::Outlook, unit};
 use crate::{
     engine,
     heartbeat::{self, Body, Target},
-    model::{Connect, OnFailure, Service, Unit, UnitState},
+    model::{Connect, NoticeKind, OnFailure, Service, Unit, UnitState},
+    notify::{self, Carrier, Channel, MailTls, Way},
     policy::{Host, Pulse},
     stream::Sink,
 };
@@ -123,7 +124,7 @@ fn host(host: &Host, settings: &engine::Settings) -> Vec<String> {
     };
     let sinks: Vec<_> = settings.stream.sinks.iter().map(sink).collect();
     let events = if sinks.is_empty() { "nowhere".into() } else { sinks.join(", ") };
-    vec![
+    [
         format!("mode {mode}"),
         format!(
             "at most {} in {} for all services together; of living units at most {} at a time (the start of a dead unit never waits for that)",
@@ -133,6 +134,46 @@ fn host(host: &Host, settings: &engine::Settings) -> Vec<String> {
         ),
         format!("events go to {events}"),
     ]
+    .into_iter()
+    .chain(telling(&settings.notify))
+    .collect()
+}
+
+/// Who is told of what.
+pub(crate) fn telling(notify: &notify::Settings) -> Vec<String> {
+    if notify.channels.is_empty() {
+        return vec!["nobody is told of anything ([watchdog.notify] says who is)".into()];
+    }
+    let channel = |channel: &Channel| {
+        let kinds: Vec<&str> = NoticeKind::ALL
+            .into_iter()
+            .filter(|kind| channel.on.contains(kind))
+            .map(NoticeKind::name)
+            .collect();
+        format!("{} is told by {}: {}", channel.name, way(&channel.way), kinds.join(", "))
+    };
+    notify.channels.iter().map(channel).collect()
+}
+
+fn way(way: &Way) -> String {
+    match way {
+        Way::Exec(exec) => format!("`{}` as {}", exec.argv.join(" "), exec.user.as_deref().unwrap_or("root")),
+        Way::Webhook(hook) => {
+            let scheme = if hook.secure { "https" } else { "http" };
+            format!("POST {scheme}://{}:{}/…", hook.host, hook.port)
+        }
+        Way::Mail(mail) => match &mail.by {
+            Carrier::Sendmail { argv } => format!("`{}`", argv.join(" ")),
+            Carrier::Smtp { server, port, tls, .. } => {
+                let tls = match tls {
+                    MailTls::Tls => "TLS",
+                    MailTls::Starttls => "STARTTLS",
+                    MailTls::None => "no TLS",
+                };
+                format!("SMTP at {server}:{port} ({tls})")
+            }
+        },
+    }
 }
 
 fn sink(sink: &Sink) -> String {

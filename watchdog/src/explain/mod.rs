@@ -12,6 +12,7 @@ mod status;
 mod tests;
 mod unit;
 
+pub(crate) use check::telling;
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
 pub use doctor::{Facts, Finding, Report, doctor};
 pub use outlook::Outlook;

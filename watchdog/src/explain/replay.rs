@@ -157,7 +157,7 @@ impl Replay {
             Said::Outcome(outcome) => self.put(stretch, number, record, Ok(Input::Outcome(outcome.clone()))),
             Said::Command(Command::Reload { .. }) => {} // the old settings stay, or the caller knows the new ones
             Said::Command(command) => self.put(stretch, number, record, Ok(Input::Command(command.clone()))),
-            Said::Audit(_) | Said::Loss(_) | Said::State(_) => {}
+            Said::Audit(_) | Said::Notified(_) | Said::Loss(_) | Said::State(_) => {}
         }
         if stretch.as_ref().is_some_and(|it| self.differences.len() - it.before >= TOLD) {
             self.gap(number, "too many differences in a row".to_owned(), stretch.take());

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     model::{Cause, Preflight},
-    systemd::{self, Link, Ran},
+    systemd::{self, Link, Program, Ran},
 };
 
 /// A check of a configuration takes milliseconds; one that takes longer says nothing.
@@ -32,7 +32,9 @@ pub async fn preflight(link: &Link, argv: &[String]) -> Preflight {
     let output =
         Output::new().inspect_err(|fault| tracing::warn!(%fault, "a preflight's output is lost")).ok();
     let path = output.as_ref().map(|output| output.0.as_path());
-    match systemd::run_transient(&connection, argv, None, path, LIMIT).await {
+    match systemd::run_transient(&connection, &Program { argv, output: path, ..Program::default() }, LIMIT)
+        .await
+    {
         Ok(Ran::Ended(Cause::Code(0))) => Preflight::Passed,
         Ok(Ran::Ended(Cause::Code(code))) => failed(format!("ended with code {code}"), output.as_ref()),
         Ok(Ran::Ended(Cause::Signal { signal, .. })) => {

@@ -19,6 +19,7 @@ pub(super) fn write(record: &Record) -> Map<String, Value> {
         Said::Decision(tell) => object(tell),
         Said::Action(act) => object(act),
         Said::Outcome(outcome) => object(outcome),
+        Said::Notified(notified) => object(notified),
         Said::Loss(loss) => object(loss),
         Said::State(state) => named("state", state),
     };
@@ -44,6 +45,7 @@ pub(super) fn write(record: &Record) -> Map<String, Value> {
         | Said::Decision(_)
         | Said::Action(_)
         | Said::Outcome(_)
+        | Said::Notified(_)
         | Said::Loss(_)
         | Said::State(_) => {}
     }
@@ -71,6 +73,7 @@ pub(super) fn read(
         "watchdog.decision" | "watchdog.recovered" | "watchdog.quarantined" => Said::Decision(whole(data)?),
         "watchdog.action" => Said::Action(whole(data)?),
         "watchdog.outcome" => Said::Outcome(whole(data)?),
+        "watchdog.notified" => Said::Notified(whole(data)?),
         "watchdog.loss" => Said::Loss(whole::<Loss>(data)?),
         "watchdog.state" => Said::State(part(&data, "state")?),
         sign if sign.starts_with("watchdog.sign.") => Said::Sign(whole(data)?),

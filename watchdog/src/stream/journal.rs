@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::{Line, Record, Said, drain::Out, sentence::sentence};
-use crate::model::{Decision, IncidentEnd, Saw, Verdict, Why};
+use crate::model::{Decision, Fate, IncidentEnd, Saw, Verdict, Why};
 
 /// A journald that hangs holds us in `send`; this makes us look whether its socket is another one by now.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -190,6 +190,11 @@ fn priority(record: &Record) -> u8 {
                 IncidentEnd::Recovered | IncidentEnd::StoodDown | IncidentEnd::Superseded => NOTICE,
                 IncidentEnd::Quarantined => CRITICAL,
             },
+        },
+        Said::Notified(notified) => match notified.fate {
+            Fate::Told => NOTICE,
+            Fate::Failed { .. } => WARNING,
+            Fate::GivenUp { .. } | Fate::Dropped { .. } => ERROR,
         },
         Said::Command(_) | Said::Audit(_) | Said::Action(_) | Said::Outcome(_) => NOTICE,
         Said::Fact(_) | Said::State(_) => DEBUG,

@@ -1,6 +1,8 @@
 use serde_json::Value;
 
-use crate::model::{Act, Answer, Audit, Command, Fact, Loss, Mono, Outcome, Service, Sign, Suspicion, Tell};
+use crate::model::{
+    Act, Answer, Audit, Command, Fact, Loss, Mono, Notified, Outcome, Service, Sign, Suspicion, Tell,
+};
 
 /// One thing that happened, as it is to be told.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +38,8 @@ pub enum Said {
     Action(Act),
     /// `watchdog.outcome`.
     Outcome(Outcome),
+    /// `watchdog.notified`.
+    Notified(Notified),
     /// `watchdog.loss`: records are missing here. What a source lost is a sign (`watchdog.sign.loss`).
     Loss(Loss),
     /// `watchdog.state`: the whole state of the policy, with its settings.
@@ -133,6 +137,17 @@ impl From<&Tell> for Record {
             taken: None,
             subject: Some(tell.service.clone()),
             said: Said::Decision(tell.clone()),
+        }
+    }
+}
+
+impl From<&Notified> for Record {
+    fn from(notified: &Notified) -> Record {
+        Record {
+            at: notified.at,
+            taken: None,
+            subject: notified.service.clone(),
+            said: Said::Notified(notified.clone()),
         }
     }
 }

@@ -43,6 +43,7 @@ impl Said {
             },
             Said::Action(_) => "watchdog.action",
             Said::Outcome(_) => "watchdog.outcome",
+            Said::Notified(_) => "watchdog.notified",
             Said::Loss(_) => "watchdog.loss",
             Said::State(_) => "watchdog.state",
         }
@@ -55,6 +56,7 @@ impl Said {
             Said::Decision(tell) => tell.incident,
             Said::Action(act) => Some(act.incident),
             Said::Outcome(outcome) => Some(outcome.incident),
+            Said::Notified(notified) => notified.incident,
             Said::Sign(_)
             | Said::Fact(_)
             | Said::Command(_)
@@ -110,6 +112,7 @@ impl Said {
             | Said::Suspicion(_)
             | Said::Heartbeat(_)
             | Said::Outcome(_)
+            | Said::Notified(_)
             | Said::Loss(_)
             | Said::State(_) => None,
         }
@@ -160,6 +163,7 @@ impl Said {
             | Said::Suspicion(_)
             | Said::Heartbeat(_)
             | Said::Outcome(_)
+            | Said::Notified(_)
             | Said::Loss(_)
             | Said::State(_) => None,
         }

@@ -7,9 +7,9 @@ use super::{
     words::{job_kind, records, signal, source, span, verb, word},
 };
 use crate::model::{
-    Act, Answer, Audit, Cause, Command, Decision, Exit, Hold, IncidentEnd, JobStep, Listener, LogErrors,
-    Mono, OomKill, Outcome, Place, Result, Saw, Sender, ServerErrors, Serving, Sign, SignalSent, Stall,
-    Story, Tell, UnitState, UnixStall, Verdict, Why,
+    Act, Answer, Audit, Cause, Command, Decision, Exit, Fate, Hold, IncidentEnd, JobStep, Listener,
+    LogErrors, Mono, Notified, OomKill, Outcome, Place, Result, Saw, Sender, ServerErrors, Serving, Sign,
+    SignalSent, Stall, Story, Tell, UnitState, UnixStall, Verdict, Why,
 };
 
 /// One sentence, without the time: `nginx: main process 812 (nginx) ended by SIGKILL`. It holds no control characters, though
@@ -25,6 +25,7 @@ pub fn sentence(record: &Record) -> String {
         Said::Decision(tell) => decision(tell),
         Said::Action(act) => action(act),
         Said::Outcome(outcome) => result(outcome),
+        Said::Notified(notified) => told(notified),
         Said::Loss(loss) => format!("{} missing here ({})", records(loss.lost), loss.place),
         Said::State(_) => "the policy's whole state, for replay".into(),
     };
@@ -272,6 +273,19 @@ fn decision(tell: &Tell) -> String {
         }
         Decision::Alert { what } => format!("ALERT: {what}"),
         Decision::End(story) => ending(story),
+    }
+}
+
+fn told(notified: &Notified) -> String {
+    let about: Vec<&str> = notified.about.iter().map(|kind| kind.name()).collect();
+    let (about, by) = (about.join(", "), notified.channel.as_deref().unwrap_or("anyone"));
+    match &notified.fate {
+        Fate::Told => format!("told by {by}: {about}"),
+        Fate::Failed { why, again } => {
+            format!("not told by {by} ({about}): {why}; again in {}", span(again.since(notified.at)))
+        }
+        Fate::GivenUp { why } => format!("given up to tell by {by} ({about}): {why}"),
+        Fate::Dropped { count } => format!("not told to {by}: {count} more than there was room for"),
     }
 }
 

@@ -25,4 +25,4 @@ pub use link::{Link, Publisher, link};
 pub use names::{own_unit, path_of, unit_of};
 pub use said::{Said, cause};
 pub use signal::{Reply, Signal, job_kind, system_state};
-pub use transient::{Ran, run_transient};
+pub use transient::{Program, Ran, run_transient};

@@ -11,6 +11,21 @@ use zbus::{Message, MessageStream, Variant};
 use super::{Connection, Error, Reply, Signal, calls, names, said};
 use crate::model::{Cause, JobResult, Unit};
 
+/// What is run as a transient unit.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Program<'a> {
+    /// The program, by an absolute path, and its arguments; no shell is involved.
+    pub argv: &'a [String],
+    /// Whom it runs as; `None` is root. Whoever runs as a user has no capability and comes by none.
+    pub user: Option<&'a str>,
+    /// Where its output goes: a file, or a Unix socket that listens; `None` is the journal.
+    pub output: Option<&'a Path>,
+    /// Its standard input; `None` is empty.
+    pub input: Option<&'a [u8]>,
+    /// More of its environment, as `NAME=value`.
+    pub environment: &'a [String],
+}
+
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ran {
@@ -27,22 +42,20 @@ const LAST_OF_SYSTEMD: u8 = 245;
 const LEEWAY: Duration = Duration::from_secs(1);
 
 /// Runs a program as a transient unit of systemd, in a cgroup of its own and outside of watchdog's sandbox, for at most
-/// `timeout`. `argv` begins with an absolute path; no shell is involved. Its output goes to a file where one is given, else to
-/// the journal.
+/// `timeout`.
 ///
 /// # Errors
 /// [`Error::CannotRun`] when the program was never reached, and all errors of a call.
 pub async fn run_transient(
     connection: &Connection,
-    argv: &[String],
-    user: Option<&str>,
-    output: Option<&Path>,
+    program: &Program<'_>,
     timeout: Duration,
 ) -> Result<Ran, Error> {
     let unit = next_unit();
     let deadline = Instant::now() + timeout;
+    let argv = program.argv;
     let mut run = Run { unit: &unit, argv, messages: MessageStream::from(&connection.bus), start: 0 };
-    run.start = connection.start_transient(&unit, argv, user, output, timeout + LEEWAY).await?;
+    run.start = connection.start_transient(&unit, program, timeout + LEEWAY).await?;
     match timeout_at(deadline, run.watch(connection)).await {
         Ok(ran) => ran,
         Err(_) => {
@@ -121,11 +134,10 @@ impl Connection {
     async fn start_transient(
         &self,
         unit: &Unit,
-        argv: &[String],
-        user: Option<&str>,
-        output: Option<&Path>,
+        program: &Program<'_>,
         limit: Duration,
     ) -> Result<u32, Error> {
+        let Program { argv, user, output, input, environment } = *program;
         let program = argv.first().map(String::as_str).unwrap_or_default();
         let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
         // systemd would put variables of its own environment in the place of `$NAME`.
@@ -142,7 +154,20 @@ impl Connection {
         ];
         let output = output.and_then(Path::to_str);
         properties.extend(output.map(|path| ("StandardOutputFileToAppend", Variant::from(path)))); // errors follow it
-        properties.extend(user.map(|user| ("User", Variant::from(user))));
+        if let Some(user) = user {
+            properties.extend([
+                ("User", Variant::from(user)),
+                ("CapabilityBoundingSet", Variant::from(0_u64)),
+                ("NoNewPrivileges", Variant::from(true)),
+            ]);
+        }
+        if let Some(input) = input {
+            properties.push(("StandardInput", Variant::from("data")));
+            properties.push(("StandardInputData", Variant::new(input.to_vec())));
+        }
+        if !environment.is_empty() {
+            properties.push(("Environment", Variant::new(environment.to_vec())));
+        }
         let none: Vec<(&str, Vec<(&str, Variant<'_>)>)> = Vec::new();
         let body = (unit.as_str(), calls::FAIL, properties, none);
         self.send_to_manager("StartTransientUnit", &body, unit.as_str()).await

@@ -3,6 +3,7 @@
 mod bytes;
 mod faults;
 mod files;
+mod notify;
 mod sample;
 mod values;
 mod warnings;

@@ -132,6 +132,7 @@ fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings 
         suspicion: suspicion::Settings { services: watched },
         heartbeats,
         stream: stream::Settings { sinks: vec![Sink::Stdout, Sink::File("/var/log/watchdog.jsonl".into())] },
+        notify: Default::default(),
         state_directory: "/var/lib/watchdog".into(),
         logs: BTreeMap::new(),
         control_socket: "/run/watchdog/control.sock".into(),
@@ -169,6 +170,7 @@ fn a_configuration_is_explained_without_systemd() {
         host     mode enforce: what is decided is done
         host     at most 20 restarts in 10m for all services together; of living units at most 1 at a time (the start of a dead unit never waits for that)
         host     events go to standard output, /var/log/watchdog.jsonl
+        host     nobody is told of anything ([watchdog.notify] says who is)
         warning  /etc/watchdog/watchdog.toml:3:1: something; do this
         not yet  service.php.group: services of one group have nothing in common yet
 
@@ -242,6 +244,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
         host     mode observe: everything is decided and recorded, nothing is done
         host     at most 20 restarts in 10m for all services together; of living units at most 1 at a time (the start of a dead unit never waits for that)
         host     events go to standard output, /var/log/watchdog.jsonl
+        host     nobody is told of anything ([watchdog.notify] says who is)
         warning  db: `stop_timeout` (10m) is never reached: after TimeoutStopSec= in each of its three phases (4m30s) systemd kills by itself
         warning  db: `start_timeout` (2m) is never reached: systemd gives the start up after TimeoutStartSec= (1m30s)
         warning  gone: systemd knows no unit gone.service: it is watched until it appears; see `systemctl list-unit-files`

@@ -73,13 +73,13 @@ unit = "php8.2-fpm.service"
               |
               = help: [watchdog.gates] takes memory, io, cpu, disk_free, hold_for
 
-            error: unknown key `notify` in [watchdog]
-              --> watchdog.toml:10:11
+            error: cannot use this value of `watchdog.notify.exec`
+              --> watchdog.toml:11:9
                |
-            10 | [watchdog.notify]
-               |           ^^^^^^ not in this version yet
+            11 | exec = ["/bin/mail"]
+               |         ^^^^^^^^^^^ expected a table, found a text
                |
-               = help: take it out: nothing would come of it
+               = help: write [watchdog.notify.exec], or [[watchdog.notify.exec]] for each of several
 
             error: unknown key `timeout` in [service.web]
               --> watchdog.toml:14:1
