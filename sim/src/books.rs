@@ -159,6 +159,7 @@ impl Books {
                 | Known::Others(_)
                 | Known::LastWords(_)
                 | Known::MainProcess { .. }
+                | Known::Recorded(_)
                 | Known::Asked { .. } => {}
             },
             Told::Command(Command::Pause { service, pause }) => {

@@ -81,7 +81,8 @@ impl Judge {
                         | Question::Ourselves
                         | Question::Others
                         | Question::LastWords
-                        | Question::MainProcess => {}
+                        | Question::MainProcess
+                        | Question::Record { .. } => {}
                     }
                 }
                 Order::Ask(_) => {}

@@ -163,6 +163,7 @@ fn host(dice: &mut Dice) -> policy::Host {
         restarts: *dice.pick(&[3, 20, 20]),
         within: *dice.pick(&[secs(60), secs(600), secs(600)]),
         gates,
+        record: Some(secs(2)),
     }
 }
 

@@ -100,6 +100,7 @@ impl Tally {
                     Question::Others => "look at others",
                     Question::LastWords => "last words",
                     Question::MainProcess => "look at the main process",
+                    Question::Record { .. } => "record",
                 };
                 self.count("order", word);
             }

@@ -49,6 +49,7 @@ pub(crate) fn told(told: &Told<'_>) -> String {
             | Known::Others(_)
             | Known::LastWords(_)
             | Known::MainProcess { .. }
+            | Known::Recorded(_)
             | Known::Asked { .. }
             | Known::Fronts(_)
             | Known::Nothing { .. } => {

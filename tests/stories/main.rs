@@ -69,6 +69,7 @@ mod f3_who;
 mod f4_intent;
 mod f6_gates;
 mod f7_starved;
+mod f9_recorder;
 mod g15_socket;
 mod g15_surface;
 mod g9_together;

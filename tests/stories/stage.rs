@@ -106,6 +106,7 @@ pub(crate) fn plan() -> Plan {
     Plan::new(KEEPER)
         .with(env!("CARGO_BIN_EXE_victim"), "/usr/local/bin/victim")
         .with(env!("CARGO_BIN_EXE_leaver"), "/usr/local/bin/leaver")
+        .with(env!("CARGO_BIN_EXE_stuck-folder"), "/usr/local/bin/stuck-folder")
         .with(env!("CARGO_BIN_EXE_systemd-puppet"), "/usr/local/bin/systemd-puppet")
         .with(env!("CARGO_BIN_EXE_watchdog-under-test"), lab::PROGRAM)
 }

@@ -1,7 +1,7 @@
 //! `watchdog` keeps the services of a Linux host answering: see the README for what it does.
 //!
 //! Floors, from the ground: [`model`] (the words), [`clock`], [`crash`] · [`suspicion`] and [`policy`] (pure) and [`systemd`] (the connection to
-//! PID 1) · [`sources`], [`heartbeat`], [`actuator`], [`look`], [`notify`], [`store`], [`stream`] (the edges) · [`engine`] (the one loop) · [`config`],
+//! PID 1) · [`sources`], [`heartbeat`], [`actuator`], [`look`], [`notify`], [`recorder`], [`store`], [`stream`] (the edges) · [`engine`] (the one loop) · [`config`],
 //! [`explain`] · [`cli`]. Imports point down only; rooms of one floor never import each other.
 
 pub mod actuator;
@@ -17,6 +17,7 @@ pub mod look;
 pub mod model;
 pub mod notify;
 pub mod policy;
+pub mod recorder;
 pub mod sources;
 pub mod store;
 pub mod stream;

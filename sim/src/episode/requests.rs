@@ -9,7 +9,7 @@ use watchdog::model::{
 };
 
 use super::{Episode, Event};
-use crate::host::{Health, Host};
+use crate::host::{Health, Host, recorded};
 
 /// watchdog waits no longer for a reply.
 const SILENT: Duration = Duration::from_secs(25);
@@ -165,6 +165,8 @@ impl Episode {
             }
             Question::Others => Known::Others(Box::new(self.others())),
             Question::MainProcess => Known::MainProcess { unreaped: false },
+            Question::Record { .. } if self.dice.permille(100) => return, // its answer never comes
+            Question::Record { incident, moment } => recorded(incident, moment),
             Question::LastWords => Known::LastWords(Vec::new()),
         };
         let late = self.dice.permille(250);

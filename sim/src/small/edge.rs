@@ -7,7 +7,7 @@ use watchdog::model::{
 };
 
 use super::world::{Request, Said, World, service};
-use crate::host::Health;
+use crate::host::{Health, recorded};
 
 impl World {
     /// A heartbeat's end is decided by what it meets when it leaves.
@@ -49,6 +49,7 @@ impl World {
             Question::Others => Known::Others(Box::default()),
             Question::LastWords => Known::LastWords(Vec::new()),
             Question::MainProcess => Known::MainProcess { unreaped: false },
+            Question::Record { incident, moment } => recorded(incident, moment),
             Question::PidFile => Known::PidFile(None),
             Question::Pressure | Question::Preflight => Known::Nothing { why: "not here".to_owned() },
         };

@@ -173,7 +173,14 @@ fn circle(ways: &[(u32, u32)], states: usize) -> Option<u32> {
 
 fn world(size: Size, mutation: Option<Mutation>) -> World {
     let gates = Gates { memory: None, io: None, cpu: None, disk_free: 0, hold_for: secs(120) };
-    let host = policy::Host { observe: false, concurrent_restarts: 1, restarts: 3, within: secs(20), gates };
+    let host = policy::Host {
+        observe: false,
+        concurrent_restarts: 1,
+        restarts: 3,
+        within: secs(20),
+        gates,
+        record: Some(secs(2)),
+    };
     let mut settings = policy::Settings { host, services: BTreeMap::new() };
     let (mut host, mut homes) = (Host::default(), BTreeMap::new());
     for at in 0..size.services {

@@ -6,7 +6,7 @@
 //! `/exit/N` ends with that code, `/abort` by SIGABRT, `/eat/N` takes so many MiB of memory, `/close` closes the listener and
 //! lives on, `/wait/MILLISECONDS` answers after so long, `/socket` opens a websocket that is never answered, `/mode/MODE` changes what is answered from then on. A mode in the file /etc/victim/PORT outlives restarts. Modes:
 //! `well` · `silent` (reads, never answers) · `trickle` (one byte a second) · `wrong` ("It works.") · a number (that status) ·
-//! `deaf` (accepts no more) · `burn=MILLISECONDS` (of CPU time for each answer) · `warm-up=SECONDS` (503 for that long after the start).
+//! `deaf` (accepts no more) · `lock` (waits for the lock of /run/word before each answer) · `burn=MILLISECONDS` (of CPU time for each answer) · `warm-up=SECONDS` (503 for that long after the start).
 //!
 //! `orphan` leaves the server to a parent that never reaps it, as a forking daemon with a PID file. `once` refuses to
 //! start (exit code 1) while the PID in its file lives, whoever that is, and leaves the file behind.
@@ -23,6 +23,7 @@ use std::{
 };
 
 use rustix::{
+    fs::{FlockOperation, flock},
     net::{AddressFamily, SocketType, bind, listen, socket, sockopt},
     process::{Pid, test_kill_process},
     time::{ClockId, clock_gettime},
@@ -181,6 +182,12 @@ fn reply(client: TcpStream, path: &str, mode: &str, began: Instant) {
             thread::park(); // the client is kept
         },
         "trickle" => trickle(client),
+        "lock" => {
+            let word = fs::File::open("/run/word");
+            if word.is_ok_and(|word| flock(&word, FlockOperation::LockExclusive).is_ok()) {
+                answer(client, "200 OK", "It works!\n");
+            }
+        }
         "wrong" => answer(client, "200 OK", "It works.\n"),
         status if status.parse::<u16>().is_ok() => answer(client, &format!("{status} So it is"), "no\n"),
         _ => answer(client, "200 OK", "It works!\n"),

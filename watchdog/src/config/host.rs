@@ -7,11 +7,13 @@ use super::{
     fault::Source,
     notify as telling,
     reader::Reader,
+    recorder,
     values::{self, Complaint, YEAR},
 };
 use crate::{
     notify,
     policy::{Gates, Host, Over, Threshold},
+    recorder::Settings as Recorder,
     stream::{self, Sink},
 };
 
@@ -20,6 +22,7 @@ use crate::{
 pub(super) struct HostPart {
     pub(super) policy: Host,
     pub(super) notify: notify::Settings,
+    pub(super) recorder: Recorder,
     pub(super) stream: stream::Settings,
     pub(super) state_directory: PathBuf,
     pub(super) control_socket: PathBuf,
@@ -30,6 +33,7 @@ pub(super) fn read(host: &Reader<'_>, sources: &[Source]) -> HostPart {
     let observe = host.word("mode", &[("enforce", false), ("observe", true)]);
     let budget = host.table("budget");
     let budget = budget.as_ref();
+    let recorder = recorder::read(host);
     HostPart {
         policy: Host {
             observe: observe.unwrap_or(false),
@@ -39,8 +43,10 @@ pub(super) fn read(host: &Reader<'_>, sources: &[Source]) -> HostPart {
                 .and_then(|b| b.duration("within", Duration::from_secs(1)..=YEAR))
                 .unwrap_or(Duration::from_secs(10 * 60)),
             gates: gates(host),
+            record: recorder.as_ref().map(|recorder| recorder.within),
         },
         notify: telling::read(host, sources),
+        recorder: recorder.unwrap_or_default(),
         stream: stream::Settings { sinks: sinks(host) },
         state_directory: host.text("state_directory", values::path).unwrap_or(DEFAULT_STATE.into()),
         control_socket: socket(host),

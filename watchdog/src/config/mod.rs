@@ -16,6 +16,7 @@ mod keys;
 mod notify;
 mod pulse;
 mod reader;
+mod recorder;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -135,6 +136,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
             heartbeats: BTreeMap::new(),
             logs: BTreeMap::new(),
             notify: host.notify,
+            recorder: host.recorder,
             stream: host.stream,
             state_directory: host.state_directory,
             control_socket: host.control_socket,

@@ -66,6 +66,22 @@ pub(super) fn percent(text: &str) -> Result<u32, Complaint> {
     hundredths.ok_or_else(|| Complaint::new("expected a percentage such as \"1%\", from 0% to 100%", help))
 }
 
+/// A number of bytes such as `64KiB`, within limits.
+pub(super) fn size(text: &str, limits: &RangeInclusive<u64>) -> Result<u64, Complaint> {
+    const UNITS: [(&str, u32); 3] = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let such_as = || Complaint::new("expected a size such as \"64KiB\", \"1MiB\" or \"2GiB\"", "");
+    let (number, shift) = UNITS
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
+        .ok_or_else(such_as)?;
+    let number: u64 = number.trim().parse().map_err(|_| such_as())?;
+    let bytes = number.checked_shl(shift).filter(|bytes| bytes >> shift == number);
+    bytes.filter(|bytes| limits.contains(bytes)).ok_or_else(|| {
+        let (least, most) = (limits.start() >> 10, limits.end() >> 20);
+        Complaint::new(format!("expected a size from {least}KiB to {most}MiB"), "")
+    })
+}
+
 /// A gate such as `some avg10 > 40`; `off` is `None`.
 pub(super) fn gate(text: &str) -> Result<Option<Threshold>, Complaint> {
     let words: Vec<_> = text.split_whitespace().collect();

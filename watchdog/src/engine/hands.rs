@@ -28,7 +28,12 @@ use crate::{
         Service, Unit, UnitState,
     },
     policy::Gates,
-    sources::{logs::Logs, sock_diag::SockDiag, units::Units},
+    recorder::Recorder,
+    sources::{
+        logs::{Log, Logs},
+        sock_diag::SockDiag,
+        units::Units,
+    },
     suspicion::Suspicions,
     systemd::{self, Link},
 };
@@ -59,6 +64,9 @@ pub(super) struct Hands {
     pid_files: BTreeMap<Service, PathBuf>,
     programs: Programs,
     pub(super) tables: Tables,
+    recorder: Recorder,
+    /// The logs of each service, for the evidence.
+    log_files: BTreeMap<Service, Vec<PathBuf>>,
     /// The last word of systemd on each unit.
     states: BTreeMap<Unit, UnitState>,
     results: mpsc::Sender<Event>,
@@ -84,6 +92,8 @@ impl Hands {
             units_of: units(settings),
             pressing: Arc::default(),
             tables: Tables::new(edges.sockets, results.clone()),
+            recorder: Recorder::new(settings.state_directory.join(INCIDENTS), settings.recorder.clone()),
+            log_files: log_files(settings),
             states: BTreeMap::new(),
             results,
         })
@@ -96,6 +106,8 @@ impl Hands {
         self.pid_files = pid_files(settings);
         self.units_of = units(settings);
         self.logs.follow(settings.logs.clone());
+        self.recorder.replace(settings.recorder.clone());
+        self.log_files = log_files(settings);
         self.hearts = hearts;
     }
 
@@ -210,6 +222,14 @@ impl Hands {
         // against an empty table: all that are up, for the new one is not there yet
         self.tables.read(Owners { paths: suspicions.without_port(&[]), units });
     }
+}
+
+/// Where the evidence of incidents is kept, within `state_directory`.
+const INCIDENTS: &str = "incidents";
+
+fn log_files(settings: &Settings) -> BTreeMap<Service, Vec<PathBuf>> {
+    let of = |logs: &[Log]| logs.iter().map(|log| log.path.clone()).collect();
+    settings.logs.iter().map(|(service, logs)| (service.clone(), of(logs))).collect()
 }
 
 fn units(settings: &Settings) -> BTreeMap<Service, Unit> {

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
-use crate::{heartbeat, model::Service, notify, policy, sources::logs, stream, suspicion};
+use crate::{heartbeat, model::Service, notify, policy, recorder, sources::logs, stream, suspicion};
 
 /// Everything that a run of watchdog goes by; built by `config`.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub logs: logs::Settings,
     /// Who is told of what.
     pub notify: notify::Settings,
+    /// For the evidence of incidents.
+    pub recorder: recorder::Settings,
     /// For the stream.
     pub stream: stream::Settings,
     /// `state_directory`.

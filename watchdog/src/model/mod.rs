@@ -34,7 +34,10 @@ pub use command::{Command, Pause};
 pub use evidence::{Connection, Evidence, Meaning};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};
 pub use notice::{Fate, NoticeKind, Notified};
-pub use order::{Act, Action, Ask, Fact, Holder, Known, Look, Order, Outcome, Preflight, Question, Result};
+pub use order::{
+    Act, Action, Ask, Fact, Holder, Known, Look, Moment, Order, Outcome, Preflight, Question, Recorded,
+    Result,
+};
 pub use others::{Others, SystemState};
 pub use pid_file::{Lodger, PidFile, PidStamp};
 pub use pressure::{Averages, Disk, Pressed, Pressure, Tasks};

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -166,6 +166,25 @@ pub enum Question {
     LastWords,
     /// Whether the main process that systemd names is dead, and nobody takes notice.
     MainProcess,
+    /// What shows of the unit now, kept in a file before it is gone.
+    Record {
+        /// For which incident.
+        incident: IncidentId,
+        /// Before what.
+        moment: Moment,
+    },
+}
+
+/// When the evidence of an incident is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// Before a living unit is restarted.
+    Restart,
+    /// Before what is left of a stop that takes too long is killed.
+    Kill,
+    /// After the unit ended: what is still there.
+    Death,
 }
 
 /// The answer to a [`Look`].
@@ -210,6 +229,8 @@ pub enum Known {
         /// All of its threads have ended, and its parent has not asked how (state Z).
         unreaped: bool,
     },
+    /// The evidence of an incident is in this file.
+    Recorded(Box<Recorded>),
     /// Programs that were run just before another's job came to the unit, and may have asked for it; the latest last. Told
     /// without being asked.
     Asked {
@@ -225,6 +246,22 @@ pub enum Known {
         /// Why.
         why: String,
     },
+}
+
+/// The evidence of an incident, kept in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Which incident.
+    pub incident: IncidentId,
+    /// Before what.
+    pub moment: Moment,
+    /// The file.
+    pub path: PathBuf,
+    /// From the order to this answer; the end of journal and logs is added to the file after it.
+    #[serde(rename = "took_us", with = "super::time::micros")]
+    pub took: Duration,
+    /// What took too long and is not in it.
+    pub missing: Option<String>,
 }
 
 /// How a service's own check of its configuration ended.

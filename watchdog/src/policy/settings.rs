@@ -26,6 +26,9 @@ pub struct Host {
     pub within: Duration,
     /// `[watchdog.gates]`.
     pub gates: Gates,
+    /// `recorder.within`: so long a restart waits for the evidence; `None`: none is taken.
+    #[serde(default)]
+    pub record: Option<Duration>,
 }
 
 /// `[watchdog.gates]`.

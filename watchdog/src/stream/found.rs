@@ -1,7 +1,9 @@
 //! What a fact says, for people.
 
-use super::sentence::unit;
-use crate::model::{Fact, Known, Lodger, Others, PidFile, Preflight, Pressure, Service, SystemState};
+use super::{sentence::unit, words::span};
+use crate::model::{
+    Fact, Known, Lodger, Moment, Others, PidFile, Preflight, Pressure, Recorded, Service, SystemState,
+};
 
 /// One sentence.
 pub(super) fn fact(fact: &Fact) -> String {
@@ -26,6 +28,7 @@ pub(super) fn fact(fact: &Fact) -> String {
         Known::Pressure(pressure) => pressed(pressure),
         Known::MainProcess { unreaped: true } => "its main process is dead, and nobody reaps it".into(),
         Known::MainProcess { unreaped: false } => "its main process is no zombie".into(),
+        Known::Recorded(recorded) => evidence(recorded),
         Known::Asked { job, by } => {
             let by: Vec<String> =
                 by.iter().map(|run| format!("process {} ({}, uid {})", run.pid, run.comm, run.uid)).collect();
@@ -42,6 +45,17 @@ pub(super) fn fact(fact: &Fact) -> String {
         }
         Known::Nothing { why } => format!("cannot be looked up: {why}"),
     }
+}
+
+fn evidence(recorded: &Recorded) -> String {
+    let Recorded { incident: _, moment, path, took, missing } = recorded;
+    let before = match moment {
+        Moment::Restart => "before the restart",
+        Moment::Kill => "before the kill",
+        Moment::Death => "after its end",
+    };
+    let missing = missing.as_ref().map(|what| format!(" (not whole: {what})")).unwrap_or_default();
+    format!("evidence {before} kept in {} within {}{missing}", path.display(), span(*took))
 }
 
 fn at_work(others: &Others) -> String {

@@ -101,6 +101,7 @@ impl Said {
                 | Known::Others(_)
                 | Known::LastWords(_)
                 | Known::MainProcess { .. }
+                | Known::Recorded(_)
                 | Known::Asked { .. }
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,
@@ -152,6 +153,7 @@ impl Said {
                 | Known::Others(_)
                 | Known::LastWords(_)
                 | Known::MainProcess { .. }
+                | Known::Recorded(_)
                 | Known::Asked { .. }
                 | Known::Fronts(_)
                 | Known::Nothing { .. } => None,

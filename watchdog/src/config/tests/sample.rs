@@ -35,7 +35,14 @@ fn the_sample_loads_and_means_what_its_comments_say() {
     let over = |percent: u32| Some(Threshold { full: false, over: Over::Ten, limit: percent * 100 });
     let gates =
         Gates { memory: over(40), io: over(60), cpu: over(80), disk_free: 100, hold_for: seconds(120) };
-    let host = Host { observe: false, concurrent_restarts: 1, restarts: 20, within: seconds(600), gates };
+    let host = Host {
+        observe: false,
+        concurrent_restarts: 1,
+        restarts: 20,
+        within: seconds(600),
+        gates,
+        record: Some(seconds(2)),
+    };
     let guard = Guard {
         unit: unit("php8.2-fpm.service"),
         group: Some("web".into()),

@@ -17,6 +17,7 @@ use crate::{
     look::{self, Lodging, Sought},
     model::{Fact, Known, Look, Others, PidFile, Place, Question, UnitState},
     policy::Gates,
+    recorder::Subject,
     sources::sock_diag::SockDiag,
     systemd::Link,
 };
@@ -93,6 +94,24 @@ impl Hands {
                 tokio::spawn(async move {
                     let known = match look::last_words(&look.unit).await {
                         Ok(lines) => Known::LastWords(lines),
+                        Err(fault) => Known::Nothing { why: fault.to_string() },
+                    };
+                    results.send(Event::Fact(fact(look, known))).await.ok();
+                });
+            }
+            Question::Record { incident, moment } => {
+                let subject = Subject {
+                    state: self.states.get(&look.unit).cloned(),
+                    logs: self.log_files.get(&look.service).cloned().unwrap_or_default(),
+                    service: look.service.clone(),
+                    unit: look.unit.clone(),
+                    incident,
+                    moment,
+                };
+                let recorded = self.recorder.record(subject);
+                tokio::spawn(async move {
+                    let known = match recorded.await {
+                        Ok(recorded) => Known::Recorded(Box::new(recorded)),
                         Err(fault) => Known::Nothing { why: fault.to_string() },
                     };
                     results.send(Event::Fact(fact(look, known))).await.ok();

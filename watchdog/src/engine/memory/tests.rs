@@ -19,7 +19,14 @@ use crate::{
 fn settings(burst: u32) -> Settings {
     let second = Duration::from_secs(1);
     let gates = Gates { memory: None, io: None, cpu: None, disk_free: 0, hold_for: second };
-    let host = Host { observe: false, concurrent_restarts: 1, restarts: 20, within: second * 600, gates };
+    let host = Host {
+        observe: false,
+        concurrent_restarts: 1,
+        restarts: 20,
+        within: second * 600,
+        gates,
+        record: None,
+    };
     let web = Guard {
         unit: "web.service".parse().unwrap(),
         group: None,

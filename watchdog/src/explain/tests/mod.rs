@@ -13,6 +13,7 @@ use crate::{
     heartbeat::{self, Body, Target, Tls},
     model::{ActiveState, Connect, Ends, FileState, LoadState, OnFailure, RestartOn, Service, UnitState},
     policy::{self, Dependency, Gates, Guard, Host, Ladder, Pulse, StalePidFile},
+    recorder,
     stream::{self, Sink},
     suspicion::{self, Watched},
 };
@@ -105,7 +106,14 @@ fn state(unit: &str) -> UnitState {
 fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings {
     let gates = Gates { memory: None, io: None, cpu: None, disk_free: 0, hold_for: seconds(120) };
     let mut policy = policy::Settings {
-        host: Host { observe: false, concurrent_restarts: 1, restarts: 20, within: seconds(600), gates },
+        host: Host {
+            observe: false,
+            concurrent_restarts: 1,
+            restarts: 20,
+            within: seconds(600),
+            gates,
+            record: None,
+        },
         services: BTreeMap::new(),
     };
     let mut heartbeats = BTreeMap::new();
@@ -131,6 +139,7 @@ fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings 
         policy,
         suspicion: suspicion::Settings { services: watched },
         heartbeats,
+        recorder: recorder::Settings::default(),
         stream: stream::Settings { sinks: vec![Sink::Stdout, Sink::File("/var/log/watchdog.jsonl".into())] },
         notify: Default::default(),
         state_directory: "/var/lib/watchdog".into(),

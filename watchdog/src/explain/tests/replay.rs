@@ -27,7 +27,14 @@ struct Recorder {
 
 fn settings(failures: u32) -> Settings {
     let gates = Gates { memory: None, io: None, cpu: None, disk_free: 0, hold_for: seconds(120) };
-    let host = Host { observe: false, concurrent_restarts: 1, restarts: 20, within: seconds(600), gates };
+    let host = Host {
+        observe: false,
+        concurrent_restarts: 1,
+        restarts: 20,
+        within: seconds(600),
+        gates,
+        record: None,
+    };
     let mut web = guard("web.service");
     web.heartbeats.push(pulse());
     web.heartbeats[0].failures = failures;

@@ -43,6 +43,9 @@ pub(super) struct Acting {
     /// Jobs seen before ours was known.
     pub(super) unsorted: Vec<Seen>,
     pub(super) phase: Phase,
+    /// When the evidence of a stop that takes so long is taken: ahead of its deadline, which waits for nothing.
+    #[serde(default)]
+    pub(super) record_at: Option<Mono>,
     pub(super) stop_timeout: Duration,
     /// `None`: neither we nor systemd end a start that takes long.
     pub(super) start_timeout: Option<Duration>,
@@ -95,6 +98,7 @@ impl Acting {
             replied: order,
             unsorted: Vec::new(),
             phase,
+            record_at: None,
             stop_timeout,
             start_timeout,
             given_up: false,
@@ -104,7 +108,7 @@ impl Acting {
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
         let phase = match &self.phase {
-            Phase::Stopping { deadline, .. } => *deadline,
+            Phase::Stopping { deadline, .. } => self.record_at.map_or(*deadline, |at| at.min(*deadline)),
             Phase::Starting { deadline, .. } => *deadline,
         };
         Some(if self.job.is_none() { phase.min(self.since + REPLY) } else { phase })
@@ -125,6 +129,20 @@ impl Acting {
     /// When it has had the time of a stop and of a start.
     pub(super) fn longest(&self) -> Mono {
         self.since + self.stop_timeout + self.start_timeout.unwrap_or(START_UNLIMITED)
+    }
+
+    /// With so much time for the evidence of a stop that does not end; less where the stop itself has little.
+    pub(super) fn recorded_within(mut self, record: Option<Duration>) -> Acting {
+        self.records_stop(self.since, record);
+        self
+    }
+
+    /// A stop begins, or is known to have begun.
+    pub(super) fn records_stop(&mut self, since: Mono, record: Option<Duration>) {
+        if let Phase::Stopping { deadline, .. } = self.phase {
+            let ahead = record.map(|record| record.min(self.stop_timeout / 2));
+            self.record_at = ahead.map(|ahead| since + deadline.since(since).saturating_sub(ahead));
+        }
     }
 
     /// The old incarnation is gone.

@@ -14,7 +14,7 @@ use super::{
     ladder::{Against, Rung},
     words,
 };
-use crate::model::{Holder, Known, Mono, OrderId, PidStamp, Question};
+use crate::model::{Holder, Known, Moment, Mono, OrderId, PidStamp, Question};
 
 /// What the kernel tells is known in microseconds, and what must be measured in a fifth of a second.
 const QUICK: Duration = Duration::from_millis(500);
@@ -71,9 +71,17 @@ impl Keeper {
             Rung::Host => self.questions_before_a_reboot(desk, plan),
         };
         let ports_unknown = questions.contains(&Question::Holders);
+        let evidence = match (rung, plan) {
+            (Rung::Unit, Plan::Restart) => self.record(desk, Moment::Restart),
+            (Rung::Unit, Plan::Start) => {
+                self.record(desk, Moment::Death); // which nothing waits for
+                None
+            }
+            (Rung::Host, _) => None,
+        };
         let ask =
             |question: Question| (self.look(desk, question), (question, desk.now + patience(plan, question)));
-        let open = questions.into_iter().map(ask).collect();
+        let open = questions.into_iter().map(ask).chain(evidence).collect();
         let found = Found { ports_unknown, ..Found::default() };
         self.stage = Stage::Checking(Checking { plan, rule, rung, open, found });
         if plan == Plan::Restart && self.wanted.is_none() {
@@ -144,6 +152,7 @@ impl Keeper {
             Known::Unit(_)
             | Known::LastWords(_)
             | Known::MainProcess { .. }
+            | Known::Recorded(_)
             | Known::Asked { .. }
             | Known::Fronts(_)
             | Known::Nothing { .. } => {}
@@ -260,6 +269,6 @@ fn patience(plan: Plan, question: Question) -> Duration {
         | Question::MainProcess => QUICK,
         Question::Ourselves => OURSELVES,
         Question::Preflight => PROGRAM,
-        Question::PidFile | Question::LastWords => SEARCH,
+        Question::PidFile | Question::LastWords | Question::Record { .. } => SEARCH,
     }
 }

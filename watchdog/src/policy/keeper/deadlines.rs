@@ -26,6 +26,7 @@ impl Keeper {
         if acting.is_starting() && acting.job.is_some() && active == ActiveState::Deactivating {
             acting.old = incarnation;
             acting.phase = Phase::Stopping { deadline: desk.now + acting.stop_timeout, kills: 0, sub };
+            acting.records_stop(desk.now, desk.host.record);
             return;
         }
         let Phase::Stopping { deadline, kills, sub: before } = &mut acting.phase else { return };
@@ -49,6 +50,7 @@ impl Keeper {
         let now = desk.now;
         let deactivating = self.unit.as_ref().is_some_and(|unit| unit.active == ActiveState::Deactivating);
         let hands_off = self.hands_off(desk);
+        self.record_slow_stop(desk, deactivating && !hands_off);
         let Stage::Acting(acting) = &mut self.stage else { return };
         if acting.job.is_none() && acting.since + REPLY <= now {
             self.step(now, "systemd did not answer in time");

@@ -76,7 +76,8 @@ impl Keeper {
         (self.waived, self.came_to_nothing, self.unfit) = (false, false, None);
         self.tried_in_spite(desk);
         self.at_work = None;
-        self.stage = Stage::Acting(Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard));
+        let acting = Acting::new(desk.now, order, plan, rule, self.unit.as_ref(), &self.guard);
+        self.stage = Stage::Acting(acting.recorded_within(desk.host.record));
     }
 
     pub(super) fn hold_for(

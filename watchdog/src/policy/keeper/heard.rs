@@ -115,6 +115,10 @@ impl Keeper {
             | Known::PidFile(_) => {
                 self.checked(desk, fact.order, &fact.known);
             }
+            Known::Recorded(ref recorded) => {
+                self.is_recorded(fact.at, recorded);
+                self.checked(desk, fact.order, &fact.known);
+            }
             Known::MainProcess { unreaped } => self.main_process(desk, fact.order, unreaped),
             Known::Asked { job, by } => {
                 if self.foreign.contains_key(&job) {

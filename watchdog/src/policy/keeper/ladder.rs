@@ -212,6 +212,7 @@ impl Keeper {
             | Known::PidFile(_)
             | Known::LastWords(_)
             | Known::MainProcess { .. }
+            | Known::Recorded(_)
             | Known::Asked { .. }
             | Known::Fronts(_) => None,
         };

@@ -9,6 +9,7 @@ mod corpse;
 mod crossing;
 mod deadlines;
 mod decide;
+mod evidence;
 mod gated;
 mod heard;
 mod judge;
@@ -179,6 +180,9 @@ pub(super) struct Keeper {
     listener_lost: bool,
     /// Who else is at work, while that holds this service.
     at_work: Option<AtWork>,
+    /// The run whose evidence was ordered last, and in which incident.
+    #[serde(default)]
+    recorded: Option<(IncidentId, Option<Incarnation>)>,
     /// What becomes of the last rung.
     climb: Climb,
     /// It has been reloading since then, and has not answered well since it was done.
@@ -292,6 +296,7 @@ impl Keeper {
             seldom: BTreeMap::new(),
             listener_lost: false,
             at_work: None,
+            recorded: None,
             climb: Climb::default(),
             reloading: None,
             by_others: VecDeque::new(),

@@ -218,6 +218,7 @@ pub(super) fn question(question: Question) -> &'static str {
         Question::LastWords => "its last words",
         Question::MainProcess => "what its main process is",
         Question::PidFile => "what its PID file says",
+        Question::Record { .. } => "the evidence",
     }
 }
 

@@ -57,6 +57,17 @@ impl World {
         self.put(Input::Job(Job { unit, id: id.parse().unwrap(), step }));
     }
 
+    pub(super) fn recorded(&mut self, service: &Service) {
+        let ours = self.looks.iter().filter(|look| look.service == *service);
+        let ordered = ours.map(|look| look.question).find(|it| matches!(it, Question::Record { .. }));
+        let Some(Question::Record { incident, moment }) = ordered else {
+            panic!("nothing is to be recorded")
+        };
+        let (path, took) = ("/evidence".into(), Duration::from_millis(1));
+        let recorded = Recorded { incident, moment, path, took, missing: None };
+        self.fact(service, Known::Recorded(Box::new(recorded)));
+    }
+
     pub(super) fn fact(&mut self, service: &Service, known: Known) {
         let fits = |look: &&Look| {
             look.service == *service
@@ -69,6 +80,7 @@ impl World {
                     Known::LastWords(_) => look.question == Question::LastWords,
                     Known::PidFile(_) => look.question == Question::PidFile,
                     Known::MainProcess { .. } => look.question == Question::MainProcess,
+                    Known::Recorded(_) => matches!(look.question, Question::Record { .. }),
                     Known::Others(_) => false,                       // known at once
                     Known::Fronts(_) | Known::Asked { .. } => false, // told without being asked
                     Known::Nothing { .. } => true,

@@ -8,6 +8,7 @@ mod common;
 mod crossing;
 mod depends;
 mod ends;
+mod evidence;
 mod found_down;
 mod gates;
 mod heartbeats;
@@ -71,6 +72,7 @@ fn settings(two: bool) -> Settings {
         restarts: 20,
         within: Duration::from_secs(600),
         gates,
+        record: None,
     };
     let mut services = std::collections::BTreeMap::from([(Service::new("web"), guard("web.service"))]);
     if two {
@@ -278,6 +280,7 @@ impl World {
                     unit: "apache2.service".into(),
                 }]),
             ),
+            ["recorded"] => self.recorded(&name),
             ["unreaped"] => self.fact(&name, Known::MainProcess { unreaped: true }),
             ["no", "zombie"] => self.fact(&name, Known::MainProcess { unreaped: false }),
             ["asked", job, by @ ..] => {

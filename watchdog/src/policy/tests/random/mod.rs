@@ -105,6 +105,7 @@ struct World {
 fn plan(kind: u8, host: u32) -> Settings {
     let mut settings = settings(true);
     settings.host.restarts = host;
+    settings.host.record = (kind != 1).then_some(Duration::from_secs(2));
     let web = settings.services.get_mut(&Service::new("web")).unwrap();
     web.backoff_max = Duration::from_secs(30);
     web.ladder.reboot = kind != 0;
