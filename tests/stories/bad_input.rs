@@ -30,11 +30,6 @@ fn bad_input_an_empty_configuration_is_refused() -> Result<()> {
 }
 
 #[test]
-fn bad_input_no_configuration_at_all_is_refused() -> Result<()> {
-    play(|lab| refused(lab, &[], 78, &["/etc/watchdog/watchdog.toml"]))
-}
-
-#[test]
 fn bad_input_every_fault_is_told_at_once_with_its_line() -> Result<()> {
     let configuration = "[service.web]
 unit = \"nginx\"

@@ -21,6 +21,8 @@ pub(super) enum Exit {
     Software,
     /// EX_OSERR: the system refused something.
     System,
+    /// EX_CANTCREAT: a file cannot be made.
+    CannotCreate,
     /// EX_TEMPFAIL: another watchdog runs.
     AnotherRuns,
     /// EX_TEMPFAIL: something stands against what was asked for.
@@ -44,6 +46,7 @@ impl From<Exit> for ExitCode {
             Exit::Unavailable => 69,
             Exit::Software => 70,
             Exit::System => 71,
+            Exit::CannotCreate => 73,
             Exit::AnotherRuns | Exit::NotDone => 75,
             Exit::NoPermission => 77,
             Exit::Health(Health::Well) => 0,

@@ -8,8 +8,11 @@ mod change;
 mod check;
 mod control;
 mod deadly;
+mod discover;
 mod doctor;
 mod exit;
+mod fix;
+mod found;
 mod import_monit;
 mod ladder;
 mod lock;
@@ -22,7 +25,10 @@ mod replay;
 mod run;
 mod status;
 mod supervisor;
+mod survey;
 mod survival;
+mod unconfigured;
+mod write;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -44,6 +50,8 @@ enum Command {
     Run(run::Run),
     /// Say every fault of the configuration, and what will happen in each failure class
     Check(check::Check),
+    /// Write a ready configuration for the units that listen on this host; acts on nothing
+    Discover(discover::Discover),
     /// How every service is, by what failures are seen, and what ticks; the exit code says the worst
     Status(status::Status),
     /// Hands off services, for a time: watched, and nothing is done to them
@@ -88,6 +96,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Run(run) => run.main(),
         Command::Check(check) => check.main(),
+        Command::Discover(discover) => discover.main(),
         Command::Status(status) => status.main(),
         Command::Pause(pause) => pause.main(),
         Command::Resume(resume) => resume.main(),

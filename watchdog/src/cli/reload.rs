@@ -1,10 +1,16 @@
 //! Reads the configuration again while the engine runs on: on a thread that may wait.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{complain, control::Reloaded};
+use super::{complain, control::Reloaded, unconfigured};
 use crate::{
     config,
     engine::{Prepared, Request, Settings},
@@ -15,6 +21,8 @@ use crate::{
 pub(super) struct Reload {
     pub(super) config: Option<PathBuf>,
     pub(super) observe: bool,
+    /// There has never been a configuration: what listens is looked up again, where there still is none.
+    pub(super) discovered: Arc<AtomicBool>,
     /// In force since the start, and until the end.
     pub(super) state_directory: PathBuf,
     /// In force since the start, and until the end.
@@ -47,10 +55,17 @@ impl Reload {
             complain(format_args!("the configuration has faults: the old one stays in force\n{faults}"));
             faults
         };
-        let mut loaded = config::load(self.config.as_deref()).map_err(|faults| kept(faults.render(false)))?;
+        let mut loaded = match config::load(self.config.as_deref()) {
+            Err(faults) if faults.are_absence() && self.discovered.load(Ordering::Relaxed) => {
+                unconfigured::loaded()
+            }
+            other => other,
+        }
+        .map_err(|faults| kept(faults.render(false)))?;
         loaded.settings.policy.host.observe |= self.observe;
         let needs_restart = self.needs_restart(&loaded.settings);
         let prepared = Prepared::new(loaded.settings).map_err(|fault| kept(fault.to_string()))?;
+        self.discovered.store(prepared.is_discovered(), Ordering::Relaxed);
         loaded.warnings.iter().chain(&needs_restart).for_each(complain);
         loaded.checked_only.iter().for_each(|key| complain(format_args!("not yet in this version: {key}")));
         Ok(prepared)

@@ -2,6 +2,7 @@ use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
     io::{self, IsTerminal as _, Write as _},
     path::Path,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -19,7 +20,7 @@ use super::{
     probing::Probing,
     reload::Reload,
     supervisor::Supervisor,
-    survival,
+    survival, unconfigured,
 };
 use crate::{
     clock,
@@ -65,10 +66,6 @@ impl Run {
             return Exit::NoPermission;
         }
         let kept = survival::kept();
-        let loaded = match self.load() {
-            Ok(loaded) => loaded,
-            Err(exit) => return exit,
-        };
         // the one thing that it cannot do without: there is nothing else to restart services through
         if !sd_notify::booted().unwrap_or(false) {
             complain(
@@ -77,6 +74,10 @@ impl Run {
             );
             return Exit::Unavailable;
         }
+        let loaded = match self.load() {
+            Ok(loaded) => loaded,
+            Err(exit) => return exit,
+        };
         let _log = log_to_stderr();
         survival::spare();
         let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -122,7 +123,11 @@ impl Run {
     }
 
     fn load(&self) -> Result<Loaded, Exit> {
-        let mut loaded = config::load(self.place.config.as_deref()).map_err(|faults| {
+        let loaded = match config::load(self.place.config.as_deref()) {
+            Err(faults) if faults.are_absence() => unconfigured::loaded(),
+            other => other,
+        };
+        let mut loaded = loaded.map_err(|faults| {
             let text = faults.render(config::wants_colour(&io::stderr()));
             writeln!(io::stderr(), "{text}").ok();
             Exit::Configuration(faults.exit_code())
@@ -139,10 +144,14 @@ impl Run {
         let reload = Reload {
             config: self.place.config.clone(),
             observe: self.observe,
+            discovered: Arc::new(AtomicBool::new(settings.discovered)),
             state_directory: settings.state_directory.clone(),
             control_socket: settings.control_socket.clone(),
         };
         let mut under_way = None;
+        let booted = look_again(settings.discovered);
+        tokio::pin!(booted);
+        let mut looks_again = true;
         let started = tokio::select! {
             started = start(settings, kept) => started,
             () = signals.stop.asked() => return Exit::Ok,
@@ -183,6 +192,11 @@ impl Run {
                 Some(asked) = asked_to_reload.recv(), if under_way.is_none() => {
                     supervisor.reloading();
                     under_way = Some(tokio::spawn(reload.clone().run(requests.clone(), Some(asked))));
+                }
+                () = &mut booted, if looks_again && under_way.is_none() => {
+                    looks_again = false;
+                    supervisor.reloading();
+                    under_way = Some(tokio::spawn(reload.clone().run(requests.clone(), None)));
                 }
                 () = end_of(&mut under_way) => {
                     under_way = None;
@@ -271,6 +285,14 @@ impl Stop {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+/// Over when what listens is worth another look; never where a configuration says what is watched.
+async fn look_again(discovered: bool) {
+    match discovered {
+        true => unconfigured::booted().await,
+        false => std::future::pending().await,
     }
 }
 

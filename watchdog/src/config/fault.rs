@@ -141,6 +141,11 @@ impl Source {
 }
 
 impl Faults {
+    /// Whether all that is wrong is that there is no configuration where one is looked for unasked.
+    pub fn are_absence(&self) -> bool {
+        matches!(self.faults.as_slice(), [Fault::Absent { .. }])
+    }
+
     /// How many faults there are.
     pub fn count(&self) -> usize {
         self.faults.len()
@@ -253,7 +258,7 @@ impl Fault {
     pub(super) fn help(&self) -> String {
         match self {
             Fault::Absent { main, .. } => format!(
-                "write {}; these lines are a whole configuration:\n\n[service.web]\nunit = \"nginx.service\"\n\n\
+                "`watchdog discover --output {}` writes one for the units that listen here; or write it, these lines are a whole configuration:\n\n[service.web]\nunit = \"nginx.service\"\n\n\
                  [service.web.heartbeat]\nurl = \"http://127.0.0.1/\"",
                 main.display()
             ),

@@ -8,6 +8,7 @@
 //! the clock, systemd (a unit that is not there is no fault of the configuration), and name resolution.
 
 mod address;
+pub mod discover;
 mod fault;
 mod files;
 mod host;
@@ -69,7 +70,7 @@ pub struct Loaded {
 /// Every fault of every file.
 pub fn load(path: Option<&Path>) -> Result<Loaded, Faults> {
     let found = files::find(path, Path::new(DEFAULT_FOLDER));
-    understand(found)
+    understand(found, false)
 }
 
 /// Where the running watchdog listens, as far as these files say it: a fault elsewhere in them is no hindrance, for it runs by what
@@ -89,7 +90,16 @@ pub fn control_socket(path: Option<&Path>) -> Result<PathBuf, Faults> {
     Ok(said.unwrap_or(DEFAULT_SOCKET.into()))
 }
 
-fn understand(found: files::Found) -> Result<Loaded, Faults> {
+/// Loads what stands in this text, and no file; `name` is told in its faults. It may hold no service at all.
+///
+/// # Errors
+/// Every fault.
+pub fn of_text(name: &Path, text: String) -> Result<Loaded, Faults> {
+    let source = Source { path: name.to_owned(), text, world_readable: true };
+    understand(files::Found { sources: vec![source], ..files::Found::default() }, true)
+}
+
+fn understand(found: files::Found, may_be_empty: bool) -> Result<Loaded, Faults> {
     let files::Found { mut sources, ignored, faults } = found;
     let log = reader::Log::default();
     log.faults.borrow_mut().extend(faults);
@@ -112,7 +122,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
         .iter()
         .filter_map(|(name, entry)| draft(name, entry, &sources, &mut profiles, &log))
         .collect();
-    if merged.services.is_empty() && !any {
+    if merged.services.is_empty() && !any && !may_be_empty {
         let files: Vec<_> = sources.iter().map(|source| source.path.display().to_string()).collect();
         let help = "a service is two lines: [service.web] and unit = \"nginx.service\"";
         log.fault(format!("there is no [service.NAME] in {}", files.join(" and ")), Vec::new(), help);
@@ -140,6 +150,7 @@ fn understand(found: files::Found) -> Result<Loaded, Faults> {
             stream: host.stream,
             state_directory: host.state_directory,
             control_socket: host.control_socket,
+            discovered: false,
         },
         warnings: warnings(&log, &sources),
         checked_only: checked_only(&log),

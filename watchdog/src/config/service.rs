@@ -51,11 +51,13 @@ pub(super) fn read(
         );
         service.log.warn(opened.clone(), title, "add [service.NAME.heartbeat] with a url");
     }
-    let pulses: Vec<_> = service
-        .tables("heartbeat")
-        .iter()
-        .filter_map(|table| pulse::read(table, sources, profiles))
-        .collect();
+    let tables = service.tables("heartbeat");
+    let pulses: Vec<_> = tables.iter().filter_map(|table| pulse::read(table, sources, profiles)).collect();
+    let is_asked =
+        pulses.iter().any(|(_, when)| when.on_failure != OnFailure::Off) || pulses.len() < tables.len(); // one with a fault was meant to be asked
+    if !is_asked {
+        unanswered(name, service);
+    }
     let (accept_after, answer_after, status_5xx) = stall(service);
     let connects = pulses
         .iter()
@@ -75,7 +77,7 @@ pub(super) fn read(
     let logs = service.tables("log").iter().filter_map(|table| log(table, own.clone())).collect();
     let group = service.text("group", values::name);
     let only_if_enabled = service.flag("only_if_enabled").unwrap_or(true);
-    let rules = rules(service);
+    let rules = rules(service, is_asked);
     let depends_on =
         service.list("depends_on", "services or units", |text| Ok(text.to_owned())).unwrap_or_default();
     let stale = [("keep", StalePidFile::Keep), ("remove", StalePidFile::Remove)];
@@ -112,6 +114,17 @@ pub(super) fn read(
         watched,
         heartbeats,
         logs,
+    }
+}
+
+/// Passive checks raise suspicions, and a suspicion is answered by a heartbeat: without one nothing comes of them.
+fn unanswered(name: &str, service: &Reader<'_>) {
+    let off = if service.has("heartbeat") { ": `on_failure = \"off\"`" } else { "" };
+    for key in ["log", "stall"].into_iter().filter(|key| service.has(key)) {
+        let title = format!("nothing comes of `{key}` of [service.{name}]: its unit is never asked{off}");
+        let help =
+            "it only raises a suspicion, which a heartbeat answers: add [service.NAME.heartbeat] with a url";
+        service.log.warn(service.key_place(key), title, &help.replace("NAME", name));
     }
 }
 
@@ -201,7 +214,7 @@ const ENDS: [(&str, RestartOn); 7] = [
     ("on-watchdog", RestartOn::OnWatchdog),
 ];
 
-fn rules(service: &Reader<'_>) -> Rules {
+fn rules(service: &Reader<'_>, is_asked: bool) -> Rules {
     let table = service.table("restart");
     let table = table.as_ref();
     let ms = Duration::from_millis;
@@ -235,7 +248,7 @@ fn rules(service: &Reader<'_>) -> Rules {
         let key = if table.has("stable") { "stable" } else { "within" };
         table.log.warn(table.place(key), title, "make `stable` the longer of the two");
     }
-    if rules.on == RestartOn::No && !service.has("heartbeat") {
+    if rules.on == RestartOn::No && !is_asked {
         let title =
             "without a heartbeat, and with `on = \"no\"`, nothing is ever done for this service".into();
         table.log.warn(table.place("on"), title, "add a heartbeat, or let an end be acted upon");

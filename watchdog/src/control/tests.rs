@@ -56,6 +56,7 @@ fn status() -> Status {
         version: "1.2.3".into(),
         since: Mono(1_000_000_000),
         observe: false,
+        discovered: false,
         budget: budget(19, 20),
         services: vec![web],
         rungs: vec![

@@ -132,6 +132,8 @@ pub struct Engine {
     since: Mono,
     tally: Tally,
     other_ticks: Vec<Tick>,
+    /// There is no configuration.
+    discovered: bool,
 }
 
 /// The channels between the engine and its sources.
@@ -157,6 +159,7 @@ impl Engine {
         let channels = notify::Prepared::new(settings.notify.clone())?;
         let notify = Notify::start(channels, settings.state_directory.clone(), edges.units.link());
         let hands = Hands::new(&settings, edges, sender)?;
+        let discovered = settings.discovered;
         Ok(Engine {
             core,
             hands,
@@ -176,6 +179,7 @@ impl Engine {
             since: clock::now(),
             tally: Tally::default(),
             other_ticks: Vec::new(),
+            discovered,
         })
     }
 

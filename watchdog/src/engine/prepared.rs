@@ -22,4 +22,9 @@ impl Prepared {
         let channels = notify::Prepared::new(settings.notify.clone())?;
         Ok(Prepared { settings, hearts, sinks, channels })
     }
+
+    /// There is no configuration behind them.
+    pub fn is_discovered(&self) -> bool {
+        self.settings.discovered
+    }
 }

@@ -40,6 +40,7 @@ impl Engine {
         self.tally.keep(|service| kept.contains_key(service));
         self.hands.watch_units(self.core.policy().units());
         self.tell_state();
+        self.discovered = settings.discovered;
         tracing::info!("the new configuration is in force");
         Ok(())
     }

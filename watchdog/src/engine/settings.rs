@@ -23,4 +23,6 @@ pub struct Settings {
     pub state_directory: PathBuf,
     /// `control_socket`.
     pub control_socket: PathBuf,
+    /// There is no configuration: these are what was found to listen, and nothing is done about it.
+    pub discovered: bool,
 }

@@ -46,6 +46,7 @@ impl Engine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             since: self.since,
             observe: policy.observes(),
+            discovered: self.discovered,
             budget: policy.host_budget(now),
             services: policy.standings(now).into_iter().map(counted).collect(),
             rungs: self.serving.borrow().clone(),

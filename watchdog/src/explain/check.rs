@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use jiff::fmt::friendly::{Spacing, SpanPrinter};
 use serde::Serialize;
 
-use super::{outlook::Outlook, unit};
+use super::{lint, outlook::Outlook, unit, unit::Known};
 use crate::{
     engine,
     heartbeat::{self, Body, Target},
@@ -12,6 +12,7 @@ use crate::{
     policy::{Host, Pulse},
     stream::Sink,
 };
+use crate::{look::Restarter, model::LoadState, policy::Dependency};
 
 /// What `check` explains: a configuration without a fault, and what is known of the units.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,13 @@ pub struct Given<'a> {
     /// Keys that this version does not act upon.
     pub checked_only: &'a [String],
     /// What systemd says of the units; those that are not known are explained without.
-    pub units: &'a BTreeMap<Service, UnitState>,
+    pub units: &'a BTreeMap<Service, Known>,
+    /// Which of the units that services depend on systemd knows; those that are not among them are not spoken of.
+    pub needs: &'a BTreeMap<Unit, LoadState>,
+    /// Who else starts and stops units by the clock.
+    pub restarters: &'a [Restarter],
+    /// Only these services are told of; all, where there is none.
+    pub chosen: &'a [Service],
 }
 
 /// What will happen in each failure class. Its `Display` is the text for people; serialised, the form of `--json`.
@@ -37,6 +44,8 @@ pub struct Check {
     pub files: Vec<PathBuf>,
     /// Files of `conf.d` that were not.
     pub ignored: Vec<PathBuf>,
+    /// Services for which nothing would ever be done.
+    pub errors: Vec<String>,
     /// What is probably not meant so; also what systemd makes impossible.
     pub warnings: Vec<String>,
     /// Keys that this version does not act upon.
@@ -84,10 +93,24 @@ pub struct HeartbeatCheck {
 /// Explains a configuration.
 pub fn check(given: &Given<'_>) -> Check {
     let settings = given.settings;
+    let (host, chosen) = (&settings.policy.host, given.chosen);
+    let mut errors = Vec::new();
     let mut warnings = given.warnings.to_vec();
-    let services = settings.policy.services.iter().map(|(service, guard)| {
-        let state = given.units.get(service);
-        warnings.extend(state.into_iter().flat_map(|state| unit::warnings(service, guard, state)));
+    let told = settings.policy.services.iter().filter(|(name, _)| chosen.is_empty() || chosen.contains(name));
+    let services = told.map(|(service, guard)| {
+        let known = given.units.get(service);
+        let state: Option<&UnitState> = known.map(|known| &known.state);
+        let has_log = settings.logs.get(service).is_some_and(|logs| !logs.is_empty());
+        errors.extend(lint::faults(service, guard, has_log, known));
+        warnings.extend(lint::budgets(service, guard, host));
+        warnings.extend(known.into_iter().flat_map(|known| lint::warnings(service, guard, known)));
+        warnings.extend(guard.depends_on.iter().filter_map(|need| match need {
+            Dependency::Unit(unit) => lint::needs(service, unit, *given.needs.get(unit)?),
+            Dependency::Service(_) => None,
+        }));
+        let by_the_clock = |found: &&Restarter| found.units.iter().any(|name| name == guard.unit.as_str());
+        let by_the_clock = given.restarters.iter().filter(by_the_clock);
+        warnings.extend(by_the_clock.map(|found| lint::restarter(service, found)));
         let asked = settings.heartbeats.get(service).map_or(&[][..], Vec::as_slice);
         ServiceCheck {
             service: service.clone(),
@@ -97,27 +120,23 @@ pub fn check(given: &Given<'_>) -> Check {
                 .zip(&guard.heartbeats)
                 .map(|(asked, pulse)| heartbeat(asked, pulse))
                 .collect(),
-            outlook: super::outlook::of(
-                &settings.policy.host,
-                guard,
-                settings.suspicion.services.get(service),
-                state,
-            ),
-            systemd: state.map_or_else(Vec::new, |state| unit::own(guard, state)),
+            outlook: super::outlook::of(host, guard, settings.suspicion.services.get(service), state),
+            systemd: known.map_or_else(Vec::new, |known| unit::own(guard, known)),
         }
     });
     let services = services.collect();
     Check {
         files: given.files.to_vec(),
         ignored: given.ignored.to_vec(),
+        errors,
         warnings,
         checked_only: given.checked_only.to_vec(),
-        host: host(&settings.policy.host, settings),
+        host: whole_host(host, settings),
         services,
     }
 }
 
-fn host(host: &Host, settings: &engine::Settings) -> Vec<String> {
+fn whole_host(host: &Host, settings: &engine::Settings) -> Vec<String> {
     let mode = match host.observe {
         true => "observe: everything is decided and recorded, nothing is done",
         false => "enforce: what is decided is done",
@@ -269,13 +288,30 @@ impl fmt::Display for Check {
         for line in &self.host {
             writeln!(f, "host     {line}")?;
         }
+        for error in &self.errors {
+            writeln!(f, "error    {error}")?;
+        }
         for warning in &self.warnings {
             writeln!(f, "warning  {warning}")?;
         }
         for key in &self.checked_only {
             writeln!(f, "not yet  {key}")?;
         }
-        self.services.iter().try_for_each(|service| write!(f, "\n{service}"))
+        self.services.iter().try_for_each(|service| write!(f, "\n{service}"))?;
+        writeln!(f, "\n{}", self.sum())
+    }
+}
+
+impl Check {
+    /// Everything in one line.
+    fn sum(&self) -> String {
+        let count = |of: usize| u32::try_from(of).unwrap_or(u32::MAX);
+        let services = several(count(self.services.len()), "service");
+        let of = |lines: &[String], what| match lines.len() {
+            0 => format!("no {what}"),
+            some => several(count(some), what),
+        };
+        format!("{services}, {}, {}", of(&self.errors, "error"), of(&self.warnings, "warning"))
     }
 }
 

@@ -5,7 +5,10 @@
 
 mod check;
 mod doctor;
+pub mod fix;
+mod lint;
 mod outlook;
+mod page;
 mod replay;
 mod status;
 #[cfg(test)]
@@ -16,7 +19,8 @@ pub(crate) use check::telling;
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
 pub use doctor::{Facts, Finding, Report, doctor};
 pub use outlook::Outlook;
+pub use page::page;
 pub use replay::{Difference, Gap, Replay, replay};
 pub use status::{rounded, status};
 pub(crate) use unit::RIVALS;
-pub use unit::rival;
+pub use unit::{Known, rival};

@@ -20,7 +20,9 @@ const NAMED: usize = 8;
 /// The text for people; with colours where they are wanted.
 pub fn status(status: &Status, coloured: bool) -> String {
     let mut text = format!("watchdog {}, running for {}", status.version, ago(status.at, status.since));
-    if status.observe {
+    if status.discovered {
+        text += "; there is no configuration: it only observes what `watchdog discover` finds here, and NOTHING IS RESTARTED";
+    } else if status.observe {
         text += "; it only observes: everything is decided and nothing is done";
     }
     text += "\n\n";

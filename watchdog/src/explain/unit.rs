@@ -1,93 +1,51 @@
 //! What a unit's own settings do with what watchdog wants.
 
+use std::path::Path;
+
 use super::check::{say, several};
 use crate::{
-    model::{Ends, FileState, LoadState, RestartOn, Service, UnitState},
+    model::{Ends, LoadState, RestartOn, UnitState},
     policy::{Guard, StalePidFile},
+    systemd::Traits,
 };
 
-/// Units of programs that start services again by themselves.
-pub(crate) const RIVALS: [&str; 1] = ["monit.service"];
+/// What is known of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// What decisions go by.
+    pub state: UnitState,
+    /// What else its settings say.
+    pub traits: Traits,
+}
+
+/// Units of programs that restart services, or the host, by themselves.
+pub(crate) const RIVALS: [&str; 3] = ["monit.service", "watchdog.service", "wd_keepalive.service"];
+
+/// Where Debian's package `watchdog` has its programs: they have a unit of our name.
+const DEBIANS: [&str; 2] = ["/usr/sbin/watchdog", "/usr/sbin/wd_keepalive"];
 
 /// A warning of a unit of another such program, where it runs: whose restart is undone by whom, nobody can say.
 pub fn rival(unit: &UnitState) -> Option<String> {
     let name = &unit.unit;
-    let fights = "two that restart the same service fight";
-    let leave = "take the services that are kept here out of its configuration";
-    (!unit.active.is_down())
-        .then(|| format!("{name} runs: {fights}; {leave}, or `systemctl disable --now {name}`"))
-}
-
-/// What stands in the way; each worth a warning.
-pub(super) fn warnings(service: &Service, guard: &Guard, unit: &UnitState) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let mut warn = |text: String| warnings.push(format!("{service}: {text}"));
-    match unit.load {
-        LoadState::Loaded => {}
-        LoadState::NotFound => {
-            warn(format!(
-                "systemd knows no unit {}: it is watched until it appears; see `systemctl list-unit-files`",
-                unit.unit
-            ));
-        }
-        LoadState::Masked => {
-            warn(format!("{} is masked: it is left alone until `systemctl unmask`", unit.unit))
-        }
-        LoadState::Error => {
-            warn(format!("systemd cannot load {}: see `systemctl status {}`", unit.unit, unit.unit))
-        }
+    if unit.active.is_down() {
+        return None;
     }
-    let disabled = unit.file == FileState::Disabled && !unit.socket_activated;
-    if unit.load == LoadState::Loaded && disabled && guard.only_if_enabled {
-        warn(format!(
-            "{} is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same",
-            unit.unit
+    let program = unit.program.as_deref();
+    if name.as_str() == "monit.service" {
+        return Some(format!(
+            "{name} runs: two that restart the same service fight; take the services that are kept here out of its configuration, or `systemctl disable --now {name}`"
         ));
     }
-    if unit.oneshot {
-        warn(format!(
-            "{} is Type=oneshot: its end is its success, there is nothing to keep answering",
-            unit.unit
-        ));
-    }
-    if guard.stale_pid_file == StalePidFile::Remove && guard.pid_file.is_none() && unit.pid_file.is_none() {
-        warn(format!(
-            "stale_pid_file = \"remove\" has no file to go by: {} has no PIDFile=, name it with `pid_file`",
-            unit.unit
-        ));
-    }
-    let systemd_first = unit.stop_timeout.map(|own| own * 3);
-    if let (Some(ours), Some(own)) = (guard.stop_timeout, unit.stop_timeout)
-        && ours < own
-    {
-        warn(format!(
-            "`stop_timeout` ({}) is shorter than the unit's TimeoutStopSec= ({}): a stop that the unit allows is cut short by a kill",
-            say(ours),
-            say(own)
-        ));
-    } else if let (Some(ours), Some(phases)) = (guard.stop_timeout, systemd_first)
-        && ours > phases
-    {
-        warn(format!(
-            "`stop_timeout` ({}) is never reached: after TimeoutStopSec= in each of its three phases ({}) systemd kills by itself",
-            say(ours),
-            say(phases)
-        ));
-    }
-    if let (Some(ours), Some(own)) = (guard.start_timeout, unit.start_timeout)
-        && ours > own
-    {
-        warn(format!(
-            "`start_timeout` ({}) is never reached: systemd gives the start up after TimeoutStartSec= ({})",
-            say(ours),
-            say(own)
-        ));
-    }
-    warnings
+    let debians = program.filter(|program| DEBIANS.iter().any(|path| *program == Path::new(path)))?;
+    Some(format!(
+        "{name} runs {}, Debian's hardware watchdog: where its own tests fail it reboots the host, whatever is decided here; leave it the kernel's timer alone: no `pidfile`, `ping`, `file`, `test-binary` or `repair-binary` in /etc/watchdog.conf",
+        debians.display()
+    ))
 }
 
 /// The unit's own Restart=, StartLimit*, TimeoutStop= and TimeoutStart=, and what they do with it.
-pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
+pub(super) fn own(guard: &Guard, known: &Known) -> Vec<String> {
+    let Known { state: unit, traits } = known;
     if matches!(unit.load, LoadState::NotFound | LoadState::Masked | LoadState::Error) {
         return Vec::new();
     }
@@ -101,13 +59,6 @@ pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
         }
     }
     if unit.start_limit_burst > 0 && !unit.start_limit_interval.is_zero() {
-        let endless = unit.restart_pause.saturating_mul(unit.start_limit_burst) > unit.start_limit_interval;
-        if unit.restart != RestartOn::No && endless {
-            own.push(format!(
-                "its own restarts are too far apart for its start limit: systemd never gives up; watchdog counts them, and tells of a crash loop by the third run that ends within {}",
-                say(guard.grace)
-            ));
-        }
         own.push(format!(
             "StartLimit: systemd refuses more than {} in {}; before a start of watchdog's would reach that, it clears the count: its own budget ({} in {}) is the one that holds",
             several(unit.start_limit_burst, "start"),
@@ -134,11 +85,28 @@ pub(super) fn own(guard: &Guard, unit: &UnitState) -> Vec<String> {
         own.push(format!("PID file {}: looked at after a start that failed; {stale}", path.display()));
     }
     if unit.socket_activated {
-        own.push(
-            "started by its socket: while it is inactive it is healthy, and no heartbeat wakes it".into(),
-        );
+        own.push(format!(
+            "{}it is started by its socket: while it is inactive it is healthy, and no heartbeat wakes it",
+            triggers(traits, &[".socket"])
+        ));
+    }
+    if !triggers(traits, &CLOCKWORK).is_empty() {
+        own.push(format!(
+            "{}it is started by that too; watchdog starts it again after an end as `restart.on` says",
+            triggers(traits, &CLOCKWORK)
+        ));
     }
     own
+}
+
+/// What starts a unit at its time, and lets it end.
+pub(super) const CLOCKWORK: [&str; 2] = [".timer", ".path"];
+
+/// `TriggeredBy=…: `, of those units that start this one and are of these kinds; nothing where there are none.
+fn triggers(traits: &Traits, kinds: &[&str]) -> String {
+    let of_kind = |name: &&String| kinds.iter().any(|kind| name.ends_with(kind));
+    let names: Vec<&str> = traits.triggered_by.iter().filter(of_kind).map(String::as_str).collect();
+    if names.is_empty() { String::new() } else { format!("TriggeredBy={}: ", names.join(" ")) }
 }
 
 /// As they are written in a unit file, but for the names; `None`: there are none.

@@ -85,7 +85,7 @@ fn wanted(sought: &Sought, ephemeral: &RangeInclusive<u16>) -> Vec<Place> {
 }
 
 /// The ports that the kernel gives to who asks for any; none where it does not tell.
-fn ephemeral() -> RangeInclusive<u16> {
+pub fn ephemeral() -> RangeInclusive<u16> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     range(&text).unwrap_or(RangeInclusive::new(1, 0))
 }

@@ -5,8 +5,10 @@
 //! Deliberately absent: Unix sockets (a server removes a stale one and binds its own) and any decision.
 
 mod ailments;
+mod crontabs;
 mod disks;
 mod holders;
+mod homes;
 mod host;
 mod last_words;
 mod others;
@@ -23,7 +25,9 @@ mod witness;
 mod zombie;
 
 pub use ailments::ailments;
-pub use holders::{Sought, beside, holders};
+pub use crontabs::{Restarter, restarters};
+pub use holders::{Sought, beside, ephemeral, holders};
+pub use homes::{Home, homes};
 pub use host::{Cgroups, Host, host};
 pub use last_words::{Error as LastWordsError, last_words};
 pub use others::others;

@@ -20,6 +20,9 @@ pub struct Status {
     pub since: Mono,
     /// `mode = "observe"`: everything is decided and nothing is done.
     pub observe: bool,
+    /// There is no configuration: what listens is observed.
+    #[serde(default)]
+    pub discovered: bool,
     /// Restarts of the whole host.
     pub budget: Budget,
     /// Each service, in the order of their names.

@@ -1,9 +1,9 @@
 use zbus::OwnedObjectPath;
 
 use super::{
-    Connection, Error, Said,
+    Connection, Error, Said, Traits,
     connection::{MANAGER, MANAGER_PATH, PROPERTIES, read},
-    names, said, signal,
+    names, said, signal, traits,
 };
 use crate::model::{Incarnation, JobKind, SystemState, Unit};
 
@@ -108,6 +108,23 @@ impl Connection {
         let files: Vec<(String, String)> = read(&reply, about)?;
         let name = |(path, _): &(String, String)| path.rsplit('/').next().and_then(|name| name.parse().ok());
         Ok(files.iter().filter_map(name).filter(|unit: &Unit| !unit.as_str().contains("@.")).collect())
+    }
+
+    /// The same, and what else of its settings is worth an explanation.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn survey(&self, unit: &Unit) -> Result<(Said, Traits), Error> {
+        let reply = self.properties(&names::path_of(unit), unit.as_str()).await?;
+        traits::of_all(&reply).map_err(|source| malformed(unit.as_str(), source))
+    }
+
+    /// Has systemd read all unit files again, as `systemctl daemon-reload` does.
+    ///
+    /// # Errors
+    /// All errors of a call.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.manager("Reload", &(), "its unit files").await.map(drop)
     }
 
     /// The run that is there now; `None` when there has been none.

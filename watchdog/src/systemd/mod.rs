@@ -16,7 +16,10 @@ mod private;
 mod said;
 mod signal;
 mod socket;
+mod traits;
 mod transient;
+
+pub use traits::Traits;
 
 pub use calls::Queued;
 pub use connection::{Connection, Opened, Sockets, Way, open};

@@ -192,7 +192,7 @@ fn finite(micros: u64) -> Option<Duration> {
     (micros != u64::MAX).then_some(Duration::from_micros(micros))
 }
 
-fn text(value: &Variant<'_>) -> Option<String> {
+pub(super) fn text(value: &Variant<'_>) -> Option<String> {
     value.downcast_ref::<&str>().ok().map(str::to_owned)
 }
 
@@ -200,7 +200,7 @@ fn u32_of(value: &Variant<'_>) -> Option<u32> {
     value.downcast_ref().ok()
 }
 
-fn u64_of(value: &Variant<'_>) -> Option<u64> {
+pub(super) fn u64_of(value: &Variant<'_>) -> Option<u64> {
     value.downcast_ref().ok()
 }
 
@@ -243,7 +243,7 @@ fn first_program(value: &Variant<'_>) -> Option<Option<PathBuf>> {
     Some(first.map(PathBuf::from))
 }
 
-fn elements<'a>(value: &'a Variant<'a>) -> Option<impl Iterator<Item = &'a Variant<'a>>> {
+pub(super) fn elements<'a>(value: &'a Variant<'a>) -> Option<impl Iterator<Item = &'a Variant<'a>>> {
     let Variant::Array(items) = value else { return None };
     Some(items.inner().iter())
 }

@@ -72,5 +72,5 @@ pub fn faults(toml: &str) -> Option<String> {
     let source =
         Source { path: PathBuf::from("watchdog.toml"), text: toml.to_owned(), world_readable: false };
     let found = Found { sources: vec![source], ..Found::default() };
-    super::understand(found).err().map(|faults| faults.render(false))
+    super::understand(found, false).err().map(|faults| faults.render(false))
 }

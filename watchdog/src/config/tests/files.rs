@@ -12,7 +12,7 @@ const WEB: &str = "[service.web]\nunit = \"nginx.service\"\n";
 const HEARTBEAT: &str = "[service.web.heartbeat]\nurl = \"http://a/\"\n";
 
 fn at_default(folder: &Path) -> Result<Loaded, Faults> {
-    understand(files::find(None, folder))
+    understand(files::find(None, folder), false)
 }
 
 /// What is said of this path, and the exit code.
@@ -86,7 +86,7 @@ fn no_configuration_says_how_to_write_one() {
     expect![[r#"
         error: no configuration: neither etc/watchdog.toml nor a file in etc/conf.d is there
          |
-         = help: write etc/watchdog.toml; these lines are a whole configuration:
+         = help: `watchdog discover --output etc/watchdog.toml` writes one for the units that listen here; or write it, these lines are a whole configuration:
 
                  [service.web]
                  unit = "nginx.service"

@@ -1,6 +1,7 @@
 //! Data in, text out: files of a configuration, and what is made of them.
 
 mod bytes;
+mod discover;
 mod faults;
 mod files;
 mod notify;

@@ -77,3 +77,27 @@ user = "mysql"
     assert_eq!(loaded.settings.policy.services[web].heartbeats.len(), 3);
     assert_eq!(loaded.settings.suspicion.services[web].connects.len(), 2); // a program listens nowhere
 }
+
+#[test]
+fn b3_passive_checks_without_a_heartbeat_are_told_with_their_places() {
+    check(
+        r#"
+[service.web]
+unit = "nginx.service"
+[service.web.log]
+path = "/var/log/nginx/access.log"
+status = "5xx"
+[service.php]
+unit = "php8.2-fpm.service"
+stall.accept_after = "1s"
+[service.php.heartbeat]
+url = "http://www.example.com/"
+on_failure = "off"
+"#,
+        expect![[r#"
+            watchdog.toml:2:10: [service.web] has no heartbeat: only the end of its unit leads to action, a hang is not noticed; add [service.NAME.heartbeat] with a url
+            watchdog.toml:4:14: nothing comes of `log` of [service.web]: its unit is never asked; it only raises a suspicion, which a heartbeat answers: add [service.web.heartbeat] with a url
+            watchdog.toml:9:1: nothing comes of `stall` of [service.php]: its unit is never asked: `on_failure = "off"`; it only raises a suspicion, which a heartbeat answers: add [service.php.heartbeat] with a url
+        "#]],
+    );
+}

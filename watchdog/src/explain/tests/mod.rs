@@ -1,4 +1,5 @@
 mod doctor;
+mod fix;
 mod lint;
 mod replay;
 mod status;
@@ -7,15 +8,18 @@ use std::{collections::BTreeMap, time::Duration};
 
 use expect_test::expect;
 
-use super::{Given, check};
+use super::{Given, Known, check};
 use crate::{
     engine::Settings,
     heartbeat::{self, Body, Target, Tls},
-    model::{ActiveState, Connect, Ends, FileState, LoadState, OnFailure, RestartOn, Service, UnitState},
+    model::{
+        ActiveState, Connect, Ends, FileState, LoadState, OnFailure, RestartOn, Service, Unit, UnitState,
+    },
     policy::{self, Dependency, Gates, Guard, Host, Ladder, Pulse, StalePidFile},
     recorder,
     stream::{self, Sink},
     suspicion::{self, Watched},
+    systemd::Traits,
 };
 
 fn seconds(n: u64) -> Duration {
@@ -145,11 +149,28 @@ fn settings(services: Vec<(&str, Guard, Vec<heartbeat::Settings>)>) -> Settings 
         state_directory: "/var/lib/watchdog".into(),
         logs: BTreeMap::new(),
         control_socket: "/run/watchdog/control.sock".into(),
+        discovered: false,
     }
 }
 
-fn given<'a>(settings: &'a Settings, units: &'a BTreeMap<Service, UnitState>) -> Given<'a> {
-    Given { settings, files: &[], ignored: &[], warnings: &[], checked_only: &[], units }
+fn known(state: UnitState) -> Known {
+    Known { state, traits: Traits::default() }
+}
+
+static NO_NEEDS: BTreeMap<Unit, LoadState> = BTreeMap::new();
+
+fn given<'a>(settings: &'a Settings, units: &'a BTreeMap<Service, Known>) -> Given<'a> {
+    Given {
+        settings,
+        files: &[],
+        ignored: &[],
+        warnings: &[],
+        checked_only: &[],
+        units,
+        needs: &NO_NEEDS,
+        restarters: &[],
+        chosen: &[],
+    }
 }
 
 #[test]
@@ -202,6 +223,8 @@ fn a_configuration_is_explained_without_systemd() {
           last resort  none: the host is never rebooted for it (restart.ladder.reboot)
           waits for    mariadb.service: while it fails, this one is not restarted
           left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
+
+        1 service, no error, 1 warning
     "#]].assert_eq(&check(&given).to_string());
 }
 
@@ -248,7 +271,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
         ("gone", UnitState { load: LoadState::NotFound, ..state("gone.service") }),
         ("off", UnitState { file: FileState::Disabled, oneshot: true, ..state("off.service") }),
     ];
-    let units = units.into_iter().map(|(name, state)| (Service::new(name), state)).collect();
+    let units = units.into_iter().map(|(name, state)| (Service::new(name), known(state))).collect();
     expect![[r#"
         host     mode observe: everything is decided and recorded, nothing is done
         host     at most 20 restarts in 10m for all services together; of living units at most 1 at a time (the start of a dead unit never waits for that)
@@ -346,6 +369,8 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           systemd      StartLimit: systemd refuses more than 5 starts in 10s; before a start of watchdog's would reach that, it clears the count: its own budget (3 in 5m) is the one that holds
           systemd      TimeoutStopSec=1m30s: for each of ExecStop=, the signals, and ExecStopPost=
           systemd      TimeoutStartSec=1m30s
+
+        4 services, no error, 5 warnings
     "#]].assert_eq(&check(&given(&settings, &units)).to_string());
 }
 

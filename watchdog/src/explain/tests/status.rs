@@ -50,6 +50,7 @@ fn host(services: Vec<ServiceStatus>) -> Status {
         version: "1.2.3".into(),
         since: at(1_000),
         observe: false,
+        discovered: false,
         budget: Budget { left: 19, of: 20, within: Duration::from_secs(600) },
         services,
         rungs: vec![],

@@ -15,7 +15,7 @@ mod rung;
 mod wire;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     time::Duration,
@@ -146,6 +146,17 @@ impl SockDiag {
         let tcp = self.tcp(None)?.into_iter().map(|(listener, inode, _)| (inode, listener.place));
         let unix = self.unix()?.into_iter().map(|(inode, listener, _)| (inode, listener.place));
         owners::places(cgroup_procs, &tcp.chain(unix).collect())
+    }
+
+    /// Which listeners each of these processes holds, whoever made them. One that has ended, or whose files we may not see, holds
+    /// none.
+    pub fn held_by(
+        &mut self,
+        processes: impl IntoIterator<Item = u32>,
+    ) -> Result<BTreeMap<u32, BTreeSet<Place>>, Error> {
+        let tcp = self.tcp(None)?.into_iter().map(|(listener, inode, _)| (inode, listener.place));
+        let unix = self.unix()?.into_iter().map(|(inode, listener, _)| (inode, listener.place));
+        Ok(owners::held(processes, &tcp.chain(unix).collect()))
     }
 
     /// The accept queues of Unix listeners with a path.

@@ -36,6 +36,22 @@ pub(super) fn places(cgroup_procs: &Path, by_inode: &BTreeMap<u32, Place>) -> Re
     Ok(found.into_iter().collect())
 }
 
+pub(super) fn held(
+    processes: impl IntoIterator<Item = u32>,
+    by_inode: &BTreeMap<u32, Place>,
+) -> BTreeMap<u32, BTreeSet<Place>> {
+    let mut held = BTreeMap::new();
+    for pid in processes {
+        let inodes = i32::try_from(pid).ok().and_then(|pid| inodes(pid).ok()).unwrap_or_default();
+        let places = inodes.into_iter().filter_map(|inode| by_inode.get(&u32::try_from(inode).ok()?));
+        let places: BTreeSet<Place> = places.cloned().collect();
+        if !places.is_empty() {
+            held.insert(pid, places);
+        }
+    }
+    held
+}
+
 fn inodes(pid: i32) -> Result<Vec<u64>, ProcError> {
     let files = Process::new(pid)?.fd()?;
     Ok(files

@@ -20,13 +20,21 @@ use tokio::{
 
 use crate::{
     model::{Sign, Unit, UnitState},
-    systemd::{self, Error, Link, Sockets},
+    systemd::{self, Error, Link, Said, Sockets},
 };
 pub use task::serving;
 use task::{Request, Task};
 
 /// Readers that may wait for the task's ear.
 const REQUESTS: usize = 64;
+
+/// A unit out of everything that systemd said of it at one moment, for those who look once. Whether a socket of its listens,
+/// only that socket's unit says.
+pub fn picture(unit: &Unit, said: Said) -> UnitState {
+    let mut kept = kept::Kept::blank(unit);
+    kept.replace(said);
+    kept.state
+}
 
 /// A handle to the task that owns the connection to systemd. The task ends when the last handle or the receiver of signs is gone.
 #[derive(Clone, Debug)]

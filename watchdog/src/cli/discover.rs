@@ -1,0 +1,76 @@
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use super::{Exit, complain, found, write};
+use crate::config::discover;
+
+/// `watchdog discover`.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Each unit that listens is asked as a heartbeat would ask it, over HTTP, then HTTPS, for a second at most; ports \
+whose protocols are well known and are not HTTP are only connected to. Nothing is written unless --output says where.
+
+Exit code:
+  0   a configuration was written
+  1   no unit listens here
+  71  something that it needs was refused
+  73  the file is there already, or cannot be made"
+)]
+pub(super) struct Discover {
+    /// A new file for the configuration; one that is there already is never written over [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// As JSON, for programs: what was found, what was answered, and the configuration
+    #[arg(long)]
+    json: bool,
+}
+
+impl Discover {
+    pub(super) fn main(self) -> Exit {
+        let findings = match found::look() {
+            Ok(findings) => findings,
+            Err(fault) => {
+                complain(fault);
+                return Exit::System;
+            }
+        };
+        let text = discover::written(&findings);
+        let nothing = findings.units.is_empty();
+        if nothing && !self.json {
+            complain("no unit listens here: there is nothing to write");
+            write!(io::stderr(), "{text}").ok();
+            return Exit::Different;
+        }
+        if let Some(path) = self.output.as_deref().filter(|_| !nothing) {
+            if let Err(fault) = write::new(path, &text) {
+                complain(fault);
+                return Exit::CannotCreate;
+            }
+            complain(format_args!(
+                "written to {1}, services: {0}; next: `watchdog check --config {1}`, `watchdog run --observe --config {1}`",
+                findings.units.len(),
+                path.display()
+            ));
+        }
+        let said = match (self.json, &self.output) {
+            (true, _) => {
+                let all = serde_json::json!({ "found": findings, "configuration": text });
+                serde_json::to_string_pretty(&all)
+                    .map_err(io::Error::from)
+                    .and_then(|json| writeln!(io::stdout(), "{json}"))
+            }
+            (false, Some(_)) => Ok(()),
+            (false, None) => write!(io::stdout(), "{text}"),
+        };
+        match said {
+            Ok(()) if nothing => Exit::Different,
+            Ok(()) => Exit::Ok,
+            Err(fault) => {
+                complain(format_args!("cannot write what was found: {fault}"));
+                Exit::System
+            }
+        }
+    }
+}
