@@ -74,6 +74,7 @@ mod f4_intent;
 mod f6_gates;
 mod f7_starved;
 mod f9_recorder;
+mod g12_why;
 mod g15_socket;
 mod g15_surface;
 mod g9_together;

@@ -10,6 +10,7 @@ mod control;
 mod deadly;
 mod discover;
 mod doctor;
+mod events;
 mod exit;
 mod fix;
 mod found;
@@ -19,6 +20,7 @@ mod lock;
 mod name;
 mod notify;
 mod papers;
+mod past;
 mod probing;
 mod reload;
 mod replay;
@@ -29,6 +31,7 @@ mod survey;
 mod survival;
 mod unconfigured;
 mod write;
+mod why;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -62,6 +65,10 @@ enum Command {
     Restart(change::Restart),
     /// Read the configuration again; with a fault the old one stays in force
     Reload(change::Reload),
+    /// Tell what happened lately, also when no watchdog runs
+    Events(events::Events),
+    /// Tell the last incident of a service: what happened, the evidence, the rule, the action, the result
+    Why(why::Why),
     /// Say by what failures would be seen on this host, what is missing for better, and what to do
     Doctor(doctor::Doctor),
     /// Turn configurations of monit into one of watchdog, and tell what became of each statement
@@ -102,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Resume(resume) => resume.main(),
         Command::Restart(restart) => restart.main(),
         Command::Reload(reload) => reload.main(),
+        Command::Events(events) => events.main(),
+        Command::Why(why) => why.main(),
         Command::Doctor(doctor) => doctor.main(),
         Command::ImportMonit(import) => import.main(),
         Command::Notify(notify) => notify.main(),

@@ -230,7 +230,7 @@ async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exi
     });
     let first = Suspicions::new(settings.suspicion.clone());
     let (probing, left) = Probing::begin(first.watch(), kept, signs.clone());
-    let stream = Stream::open(&settings.stream).map_err(|fault| {
+    let stream = Stream::open(&settings.stream, &settings.state_directory).map_err(|fault| {
         complain(fault);
         Exit::System
     })?;

@@ -18,7 +18,7 @@ impl Prepared {
     /// A heartbeat or a channel to people cannot be prepared, or a sink of the stream cannot be opened.
     pub fn new(settings: Settings) -> Result<Prepared, Error> {
         let hearts = hands::hearts(&settings)?;
-        let sinks = Opened::open(&settings.stream)?;
+        let sinks = Opened::open(&settings.stream, &settings.state_directory)?;
         let channels = notify::Prepared::new(settings.notify.clone())?;
         Ok(Prepared { settings, hearts, sinks, channels })
     }

@@ -199,7 +199,7 @@ fn sink(sink: &Sink) -> String {
     match sink {
         Sink::Stdout => "standard output".into(),
         Sink::Journald => "the journal".into(),
-        Sink::File(path) => path.display().to_string(),
+        Sink::File(path) | Sink::Kept(path) => path.display().to_string(),
     }
 }
 

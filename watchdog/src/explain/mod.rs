@@ -14,6 +14,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod unit;
+mod why;
 
 pub(crate) use check::telling;
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
@@ -24,3 +25,4 @@ pub use replay::{Difference, Gap, Replay, replay};
 pub use status::{rounded, status};
 pub(crate) use unit::RIVALS;
 pub use unit::{Known, rival};
+pub use why::{Milestone, Moment, Why, earlier, in_a_line, why};

@@ -132,6 +132,13 @@ fn field(message: &mut Vec<u8>, name: &str, value: &[u8]) {
     message.push(b'\n');
 }
 
+/// Whether it tells more than that watchdog works.
+pub(super) fn is_worth_telling(record: &Record) -> bool {
+    priority(record) < DEBUG
+}
+
+const DEBUG: u8 = 7;
+
 /// syslog's level, 2 (critical) to 7 (debug).
 fn priority(record: &Record) -> u8 {
     const CRITICAL: u8 = 2;
@@ -139,7 +146,6 @@ fn priority(record: &Record) -> u8 {
     const WARNING: u8 = 4;
     const NOTICE: u8 = 5;
     const INFO: u8 = 6;
-    const DEBUG: u8 = 7;
     match &record.said {
         Said::Sign(sign) => match sign.saw {
             Saw::Loss(_) | Saw::Working { works: false, .. } => WARNING,

@@ -9,6 +9,7 @@ mod data;
 mod drain;
 mod found;
 mod journal;
+mod kept;
 mod line;
 mod lines;
 mod queue;
@@ -20,7 +21,7 @@ mod words;
 
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -29,10 +30,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use kept::{Incident, Kept, incidents_of};
 pub use line::{Line, SCHEMA_VERSION, read};
 pub use record::{Record, Said};
 pub use sentence::{held, sentence};
 pub use settings::{Settings, Sink};
+pub use words::span;
 
 use crate::{clock, model::Loss};
 use drain::Out;
@@ -109,15 +112,18 @@ pub struct Opened(Vec<(Sink, Box<dyn Out>)>);
 impl Opened {
     /// Opens every sink, which may take as long as a disk does. journald and a pipe without a reader may come later; all else
     /// that cannot be opened is an error.
-    pub fn open(settings: &Settings) -> Result<Opened, Error> {
+    /// What is kept in the state directory is one of them.
+    pub fn open(settings: &Settings, state_directory: &Path) -> Result<Opened, Error> {
+        let kept = Sink::Kept(state_directory.to_owned());
         let mut outs: Vec<(Sink, Box<dyn Out>)> = Vec::new();
-        for sink in &settings.sinks {
+        for sink in settings.sinks.iter().chain([&kept]) {
             outs.push((
                 sink.clone(),
                 match sink {
                     Sink::Stdout => Box::new(lines::stdout()?),
                     Sink::File(path) => Box::new(lines::file(path)?),
                     Sink::Journald => Box::new(journal::Journal::new(JOURNAL.into())),
+                    Sink::Kept(folder) => Box::new(kept::Keeper::new(folder)),
                 },
             ));
         }
@@ -140,8 +146,8 @@ pub struct SinkState {
 
 impl Stream {
     /// Opens every sink and starts its thread.
-    pub fn open(settings: &Settings) -> Result<Stream, Error> {
-        Stream::start(Stamp::new(), Opened::open(settings)?.0)
+    pub fn open(settings: &Settings, state_directory: &Path) -> Result<Stream, Error> {
+        Stream::start(Stamp::new(), Opened::open(settings, state_directory)?.0)
     }
 
     /// Over whatever these write to.
@@ -190,6 +196,8 @@ impl Stream {
         for running in &self.sinks {
             running.queue.push(match running.sink {
                 Sink::Stdout | Sink::File(_) => plain.clone(),
+                Sink::Kept(_) if kept::is_kept(record) => plain.clone(),
+                Sink::Kept(_) => continue,
                 Sink::Journald => journal::datagram(&line, &json).into(),
             });
         }

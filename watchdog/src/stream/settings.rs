@@ -18,6 +18,8 @@ pub enum Sink {
     Journald,
     /// A file, appended to.
     File(PathBuf),
+    /// What is kept for `events` and `why`, in this state directory: always, and not to be set.
+    Kept(PathBuf),
 }
 
 impl Sink {
@@ -27,6 +29,7 @@ impl Sink {
             Sink::Stdout => "stdout",
             Sink::Journald => "journald",
             Sink::File(_) => "file",
+            Sink::Kept(_) => "kept",
         }
     }
 
@@ -34,7 +37,7 @@ impl Sink {
     pub(super) fn encode(&self, line: &Line) -> Vec<u8> {
         let json = line.to_json();
         match self {
-            Sink::Stdout | Sink::File(_) => lines::terminated(&json),
+            Sink::Stdout | Sink::File(_) | Sink::Kept(_) => lines::terminated(&json),
             Sink::Journald => journal::datagram(line, &json),
         }
     }
@@ -45,6 +48,7 @@ impl fmt::Display for Sink {
         match self {
             Sink::Stdout | Sink::Journald => f.write_str(self.word()),
             Sink::File(path) => write!(f, "{}", path.display()),
+            Sink::Kept(folder) => write!(f, "what is kept in {}", folder.display()),
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn word(word: &impl serde::Serialize) -> String {
 }
 
 /// Three digits are enough for people: `412 µs`, `12.3 ms`, `3.41 s`, `4 min`.
-pub(super) fn span(span: Duration) -> String {
+pub fn span(span: Duration) -> String {
     let micros = span.as_micros();
     match micros {
         0..1_000 => format!("{micros} µs"),

@@ -3,6 +3,7 @@ mod fix;
 mod lint;
 mod replay;
 mod status;
+mod why;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -15,7 +15,7 @@ use super::{numbered, until};
 use crate::stream::{Opened, Settings, Sink, Stream, read};
 
 fn open(path: &Path) -> Result<Stream, crate::stream::Error> {
-    Stream::open(&Settings { sinks: vec![Sink::File(path.to_owned())] })
+    Stream::open(&Settings { sinks: vec![Sink::File(path.to_owned())] }, &path.with_extension("kept"))
 }
 
 fn lines_of(path: &Path) -> usize {
@@ -115,9 +115,9 @@ fn other_sinks_take_over_between_two_records_and_none_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let [old, both, new] = ["old", "both", "new"].map(|name| folder.path().join(name));
     let sinks = |paths: [&Path; 2]| Settings { sinks: paths.map(|path| Sink::File(path.to_owned())).into() };
-    let mut stream = Stream::open(&sinks([&old, &both])).unwrap();
+    let mut stream = Stream::open(&sinks([&old, &both]), folder.path()).unwrap();
     stream.write(&numbered(1));
-    stream.replace(Opened::open(&sinks([&both, &new])).unwrap()).unwrap();
+    stream.replace(Opened::open(&sinks([&both, &new]), folder.path()).unwrap()).unwrap();
     stream.write(&numbered(2));
     stream.write(&numbered(3));
     assert_eq!(stream.close(Duration::from_secs(20)), 0);

@@ -1,5 +1,6 @@
 mod files;
 mod journald;
+mod kept;
 mod never_blocks;
 mod reading;
 mod samples;
