@@ -75,7 +75,7 @@ fn understood<T: DeserializeOwned>(answer: &[u8]) -> Result<T, Exit> {
     })
 }
 
-fn no(fault: control::Error) -> Exit {
+pub(super) fn no(fault: control::Error) -> Exit {
     let exit = match &fault {
         control::Error::NotAllowed { .. } | control::Error::Refused { status: 403, .. } => Exit::NoPermission,
         control::Error::Refused { status: 422, .. } => Exit::Configuration(78),

@@ -8,6 +8,7 @@ use super::complain;
 use crate::{
     control::{self, Ask, Place, Socket},
     engine::Request,
+    stream::Tap,
 };
 
 /// Told once the new configuration is in force, or why it is not.
@@ -19,6 +20,7 @@ pub(super) fn serve(
     path: &Path,
     requests: mpsc::Sender<Request>,
     reloads: mpsc::Sender<Reloaded>,
+    tap: Tap,
 ) -> Option<Place> {
     let (socket, place) = match Socket::bind(path) {
         Ok(bound) => bound,
@@ -30,7 +32,7 @@ pub(super) fn serve(
         }
     };
     let (asks, mut asked) = mpsc::channel(1);
-    tokio::spawn(control::serve(socket, asks));
+    tokio::spawn(control::serve(socket, asks, tap));
     tokio::spawn(async move {
         while let Some(ask) = asked.recv().await {
             let request = match ask {

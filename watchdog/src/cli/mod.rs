@@ -65,7 +65,7 @@ enum Command {
     Restart(change::Restart),
     /// Read the configuration again; with a fault the old one stays in force
     Reload(change::Reload),
-    /// Tell what happened lately, also when no watchdog runs
+    /// Tell what happened lately, also when no watchdog runs, and with --follow what happens now
     Events(events::Events),
     /// Tell the last incident of a service: what happened, the evidence, the rule, the action, the result
     Why(why::Why),

@@ -34,7 +34,7 @@ use crate::{
         sock_diag::{self, SockDiag},
         units::Units,
     },
-    stream::Stream,
+    stream::{Stream, Tap},
     suspicion::Suspicions,
 };
 
@@ -156,12 +156,12 @@ impl Run {
             started = start(settings, kept) => started,
             () = signals.stop.asked() => return Exit::Ok,
         };
-        let Parts { requests, mut engine, mut units } = match started {
+        let Parts { requests, mut engine, mut units, tap } = match started {
             Ok(parts) => parts,
             Err(exit) => return exit,
         };
         let (reloads, mut asked_to_reload) = mpsc::channel(RELOADS);
-        let _place = control::serve(&reload.control_socket, requests.clone(), reloads);
+        let _place = control::serve(&reload.control_socket, requests.clone(), reloads, tap);
         supervisor.ready();
         let lost = loop {
             tokio::select! {
@@ -217,6 +217,7 @@ struct Parts {
     requests: mpsc::Sender<Request>,
     engine: JoinHandle<()>,
     units: JoinHandle<()>,
+    tap: Tap,
 }
 
 /// Connects everything before anything is decided. Sources that do not work are no reason to end: others see less, or later,
@@ -234,6 +235,7 @@ async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exi
         complain(fault);
         Exit::System
     })?;
+    let tap = stream.tap();
     let wanted = settings.policy.services.values().map(|guard| guard.unit.clone()).collect();
     let (units, task) = Units::start(wanted, signs.clone());
     let (logs, _ends_with_the_engine) = Logs::start(settings.logs.clone(), signs.clone());
@@ -256,7 +258,7 @@ async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exi
     tokio::spawn(sock_diag::watch_queues(watched.clone(), signs, engine.suspects()));
     tokio::spawn(probing.run(watched));
     let (requests, asked) = mpsc::channel(4);
-    Ok(Parts { requests, engine: tokio::spawn(engine.run(asked)), units: task })
+    Ok(Parts { requests, engine: tokio::spawn(engine.run(asked)), units: task, tap })
 }
 
 /// Those that come before they are awaited are kept.

@@ -1,10 +1,6 @@
 //! Asks a running watchdog, for the commands.
 
-use std::{
-    io::{self, ErrorKind},
-    path::Path,
-    time::Duration,
-};
+use std::{io::ErrorKind, path::Path, time::Duration};
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1, header::HOST};
@@ -39,18 +35,7 @@ pub async fn post(socket: &Path, path: &str, body: String) -> Result<Bytes, Erro
 }
 
 async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<Bytes, Error> {
-    let here = || socket.to_owned();
-    let unreached = |fault: io::Error| {
-        let kind = fault.kind();
-        if matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
-            return Error::NotRunning { path: here() };
-        }
-        if kind == ErrorKind::PermissionDenied {
-            return Error::NotAllowed { path: here() };
-        }
-        no_answer(socket, fault)
-    };
-    let connection = UnixStream::connect(socket).await.map_err(unreached)?;
+    let connection = connect(socket).await?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(connection)).await.map_err(|fault| no_answer(socket, fault))?;
     let reads = method == Method::GET;
@@ -64,7 +49,7 @@ async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<
         let body = body.map_err(|fault| no_answer(socket, fault))?.to_bytes();
         match status {
             StatusCode::OK => return Ok(body),
-            StatusCode::FORBIDDEN if reads => return Err(Error::NotAllowed { path: here() }),
+            StatusCode::FORBIDDEN if reads => return Err(Error::NotAllowed { path: socket.to_owned() }),
             _ => {}
         }
         match serde_json::from_slice::<Fault>(&body) {
@@ -78,6 +63,21 @@ async fn ask(socket: &Path, method: Method, path: &str, body: String) -> Result<
     answered
 }
 
-fn no_answer(socket: &Path, why: impl ToString) -> Error {
+/// Connects, or says why not.
+pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Error> {
+    let path = || socket.to_owned();
+    UnixStream::connect(socket).await.map_err(|fault| {
+        let kind = fault.kind();
+        if matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
+            return Error::NotRunning { path: path() };
+        }
+        if kind == ErrorKind::PermissionDenied {
+            return Error::NotAllowed { path: path() };
+        }
+        no_answer(socket, fault)
+    })
+}
+
+pub(super) fn no_answer(socket: &Path, why: impl ToString) -> Error {
     Error::NoAnswer { path: socket.to_owned(), why: why.to_string() }
 }

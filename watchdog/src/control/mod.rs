@@ -4,11 +4,14 @@
 //! waits. Who may ask is judged by the kernel's word on the process behind each connection, not by the file's mode alone:
 //! root may read and write, members of the group may read. Whatever is asked to be changed is on record, with who asked and
 //! what was answered. A request has at most 8 KiB of headers, 64 KiB of body and two seconds; sixteen of others are served
-//! at once, and beside them eight of root, whom a flood of others does not keep out.
+//! at once, and beside them eight of root, whom a flood of others does not keep out. Eight more may look on at the events for
+//! as long as they like.
 //! Deliberately absent: TCP; knowledge of the engine, which is behind a channel.
 
 mod choose;
 mod client;
+mod events;
+mod follow;
 mod metrics;
 mod peer;
 mod reply;
@@ -24,6 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use choose::{Unknown, choose};
 pub use client::{get, post};
+pub use follow::{Onlooker, look_on};
 pub use reply::{Fault, Reloaded, Report};
 pub use serve::serve;
 pub use socket::{Place, Socket};
@@ -37,6 +41,8 @@ use crate::{
 pub const STATUS: &str = "/v1/status";
 /// The path of the metrics, in OpenMetrics' text.
 pub const METRICS: &str = "/metrics";
+/// The path of the event stream, from now on: JSON Lines without an end.
+pub const EVENTS: &str = "/v1/events";
 /// Hands off some services: `{"services": ["web*"], "for": "10m", "reason": "…"}`.
 pub const PAUSE: &str = "/v1/pause";
 /// Hands on again: `{"services": ["web*"]}`.

@@ -4,12 +4,13 @@ use std::{
     convert::Infallible,
     future::Future,
     io::Write as _,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Request, State},
     http::{Method, Response, StatusCode},
@@ -24,13 +25,15 @@ use tokio::{
 };
 
 use super::{
-    Ask, Asks, GROUP, METRICS, PAUSE, RELOAD, RESTART, RESUME, STATUS, metrics,
+    Ask, Asks, EVENTS, GROUP, METRICS, PAUSE, RELOAD, RESTART, RESUME, STATUS,
+    events::{self, Gallery, Leash},
+    metrics,
     peer::Peer,
     reply::{BUSY, fault, json, typed},
     socket::Socket,
     write::{self, Refusals},
 };
-use crate::model;
+use crate::{model, stream::Tap};
 
 /// A request, with all its headers.
 const BYTES: usize = 8 * 1024;
@@ -55,9 +58,9 @@ pub(super) struct Api {
 }
 
 /// Serves until it is dropped. Whoever may not ask is told so.
-pub async fn serve(socket: Socket, asks: Asks) {
+pub async fn serve(socket: Socket, asks: Asks, tap: Tap) {
     let api = Api { asks, refusals: Arc::default() };
-    let router = router(api.clone());
+    let router = router(api.clone()).layer(Extension(Gallery::new(tap)));
     let (room, of_root) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Semaphore::new(OF_ROOT)));
     let mut told = false;
     loop {
@@ -82,9 +85,19 @@ pub async fn serve(socket: Socket, asks: Asks) {
         };
         let (router, api, group) = (router.clone(), api.clone(), socket.group);
         tokio::spawn(async move {
-            let _whoever_is_late_is_cut_off =
-                timeout(patience, answer(connection, peer, group, api, router)).await;
-            drop(place);
+            let leash = Arc::new(Leash::default());
+            let mut answered = pin!(answer(connection, peer, group, api, router, leash.clone()));
+            let looks_on = tokio::select! {
+                _whoever_is_late_is_cut_off = timeout(patience, &mut answered) => false,
+                () = leash.loose() => true,
+            };
+            drop(place); // those who look on have a room of their own
+            if looks_on {
+                tokio::select! {
+                    () = answered => {}
+                    () = leash.cut() => {}
+                }
+            }
         });
     }
 }
@@ -92,10 +105,11 @@ pub async fn serve(socket: Socket, asks: Asks) {
 fn router(api: Api) -> Router {
     let only_post = "this changes something: send it with POST (`curl -X POST`)";
     let paths =
-        format!("there are {STATUS}, {METRICS}, and for root {PAUSE}, {RESUME}, {RESTART} and {RELOAD}");
+        format!("there are {STATUS}, {METRICS}, {EVENTS}, and for root {PAUSE}, {RESUME}, {RESTART} and {RELOAD}");
     Router::new()
         .route(STATUS, get(status))
         .route(METRICS, get(measured))
+        .route(EVENTS, get(events::events))
         .route(PAUSE, post(write::pause))
         .route(RESUME, post(write::resume))
         .route(RESTART, post(write::restart))
@@ -108,9 +122,16 @@ fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-async fn answer(connection: UnixStream, peer: Peer, group: Option<u32>, api: Api, router: Router) {
+async fn answer(
+    connection: UnixStream,
+    peer: Peer,
+    group: Option<u32>,
+    api: Api,
+    router: Router,
+    leash: Arc<Leash>,
+) {
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (router, peer, api) = (router.clone(), peer.clone(), api.clone());
+        let (router, peer, api, leash) = (router.clone(), peer.clone(), api.clone(), leash.clone());
         async move {
             let reads = matches!(*request.method(), Method::GET | Method::HEAD);
             let allowed = if reads { peer.may_read(group) } else { peer.may_write() };
@@ -126,6 +147,7 @@ async fn answer(connection: UnixStream, peer: Peer, group: Option<u32>, api: Api
             }
             let (mut parts, body) = request.into_parts();
             parts.extensions.insert(peer);
+            parts.extensions.insert(leash);
             call(router, Request::from_parts(parts, Body::new(body))).await
         }
     });

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap, fs, ops::ControlFlow, os::unix::fs::PermissionsExt as _, path::Path,
+    time::Duration,
+};
 
 use expect_test::expect;
 use tokio::{
@@ -8,9 +11,12 @@ use tokio::{
 };
 
 use super::*;
-use crate::model::{
-    ActiveState, Budget, Counts, FailureClass, FileState, Health, LoadState, Mono, Rung, Service,
-    ServiceStatus, Serving, SinkStatus, Source, SourceStatus, Status, Verdict,
+use crate::{
+    model::{
+        ActiveState, Budget, Counts, FailureClass, FileState, Health, LoadState, Mono, Port, Rung, Saw,
+        Service, ServiceStatus, Serving, Sign, SinkStatus, Source, SourceStatus, Status, Verdict,
+    },
+    stream::{self, Record, Stream, Tap},
 };
 
 /// What is answered to this, without the headers.
@@ -111,12 +117,67 @@ async fn first_line(path: &Path, bytes: &[u8]) -> String {
     talk(path, bytes).await.lines().next().unwrap_or_default().to_owned()
 }
 
+fn stream() -> Stream {
+    let folder = tempfile::tempdir().unwrap();
+    Stream::open(&stream::Settings { sinks: Vec::new() }, folder.path()).unwrap()
+}
+
+fn tap() -> Tap {
+    stream().tap()
+}
+
+fn numbered(number: u16) -> Record {
+    Record::from(&Sign { at: Mono(1_000), source: Source::Ebpf, saw: Saw::InUse(Port(number)) })
+}
+
+#[tokio::test]
+async fn whoever_looks_on_sees_each_event_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let (socket, _place) = Socket::bind(&path).unwrap();
+    let stream = stream();
+    tokio::spawn(serve(socket, engine().0, stream.tap()));
+    stream.write(&numbered(1));
+    let onlooker = look_on(&path).await.unwrap();
+    stream.write(&numbered(2));
+    stream.write(&numbered(3));
+    let mut seen = Vec::new();
+    let each = onlooker.each(|line| {
+        seen.push(stream::read(line).unwrap().record);
+        if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    each.await;
+    assert_eq!(seen, [numbered(2), numbered(3)]);
+}
+
+#[tokio::test]
+async fn only_so_many_look_on_at_once_and_who_leaves_makes_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("control.sock");
+    let (socket, _place) = Socket::bind(&path).unwrap();
+    tokio::spawn(serve(socket, engine().0, tap()));
+    let mut onlookers = Vec::new();
+    let refused = loop {
+        match look_on(&path).await {
+            Ok(onlooker) => onlookers.push(onlooker),
+            Err(refused) => break refused.to_string(),
+        }
+        assert!(onlookers.len() < 20);
+    };
+    assert!(refused.contains("look on already") || refused.contains("too many"), "{refused}");
+    get(&path, STATUS).await.unwrap();
+    onlookers.clear();
+    while look_on(&path).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn the_status_is_read_over_the_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new/control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, engine().0));
+    tokio::spawn(serve(socket, engine().0, tap()));
     let read: Status = serde_json::from_slice(&get(&path, STATUS).await.unwrap()).unwrap();
     assert_eq!(read, status());
 }
@@ -126,7 +187,7 @@ async fn what_is_not_there_and_what_is_too_long_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, engine().0));
+    tokio::spawn(serve(socket, engine().0, tap()));
     let said = [
         first_line(&path, b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n").await,
         first_line(&path, b"POST /v1/status HTTP/1.1\r\nHost: x\r\n\r\n").await,
@@ -147,7 +208,7 @@ async fn a15_services_are_meant_by_name_unit_group_or_pattern_and_each_once() {
     let path = folder.path().join("control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
     let (asks, mut told) = engine();
-    tokio::spawn(serve(socket, asks));
+    tokio::spawn(serve(socket, asks, tap()));
     let mut said = String::new();
     for body in [
         r#"{"services": ["web", "nginx.service"], "for": "10m", "reason": "an\nupgrade"}"#,
@@ -198,7 +259,7 @@ async fn g15_what_is_too_large_or_too_slow_is_cut_off_and_others_are_answered() 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, engine().0));
+    tokio::spawn(serve(socket, engine().0, tap()));
     let huge = post(&path, PAUSE, &"x".repeat(70_000)).await;
     let slow = first_line(&path, b"POST /v1/pause HTTP/1.1\r\nHost: x\r\ncontent-length: 9\r\n\r\n{").await;
     expect![[r#"
@@ -220,7 +281,7 @@ async fn who_says_nothing_is_cut_off() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("control.sock");
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, engine().0));
+    tokio::spawn(serve(socket, engine().0, tap()));
     let began = std::time::Instant::now();
     talk(&path, b"GET /v1/status HT").await;
     assert!(began.elapsed() >= Duration::from_secs(2));
@@ -232,7 +293,7 @@ async fn an_engine_that_does_not_answer_keeps_nobody_for_long() {
     let path = folder.path().join("control.sock");
     let (asks, _never_asked) = mpsc::channel(1);
     let (socket, _place) = Socket::bind(&path).unwrap();
-    tokio::spawn(serve(socket, asks));
+    tokio::spawn(serve(socket, asks, tap()));
     let fault = get(&path, STATUS).await.unwrap_err();
     assert!(matches!(fault, Error::Refused { status: 503, .. }), "{fault}");
 }

@@ -206,6 +206,7 @@ impl Engine {
     /// Runs until it is told to stop, or until a source that cannot be missed is gone.
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         self.watch.send_replace(self.core.watch().clone());
+        self.name_units();
         for order in std::mem::take(&mut self.begin) {
             self.order(order);
         }

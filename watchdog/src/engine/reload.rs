@@ -38,6 +38,7 @@ impl Engine {
         self.withdrawn(withdrawn);
         let kept = self.core.policy().settings().services;
         self.tally.keep(|service| kept.contains_key(service));
+        self.name_units();
         self.hands.watch_units(self.core.policy().units());
         self.tell_state();
         self.discovered = settings.discovered;

@@ -22,6 +22,12 @@ impl Engine {
         self.other_ticks.push(tick);
     }
 
+    /// The stream knows which unit each service is of.
+    pub(super) fn name_units(&self) {
+        let services = self.core.policy().settings().services;
+        self.stream.know(services.into_iter().map(|(service, guard)| (service, guard.unit)).collect());
+    }
+
     /// Counts a record, and hands it to the stream.
     pub(super) fn write(&mut self, record: &Record) {
         self.tally.record(record);

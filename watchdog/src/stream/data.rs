@@ -5,10 +5,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{Error, Record, Said};
-use crate::model::{Answer, Cause, End, Exit, LogErrors, Loss, Mono, Port, Saw, ServerErrors, Service, Why};
+use crate::model::{
+    Answer, Cause, End, Exit, LogErrors, Loss, Mono, Port, Saw, ServerErrors, Service, Unit, Why,
+};
 
 /// The record's `data`.
-pub(super) fn write(record: &Record) -> Map<String, Value> {
+pub(super) fn write(record: &Record, unit: Option<&Unit>) -> Map<String, Value> {
     let mut data = match &record.said {
         Said::Sign(sign) => object(sign),
         Said::Fact(fact) => object(fact),
@@ -29,7 +31,7 @@ pub(super) fn write(record: &Record) -> Map<String, Value> {
     if let Some(taken) = record.taken {
         data.insert("taken_us".into(), taken.micros().into());
     }
-    if let Some(unit) = record.said.unit() {
+    if let Some(unit) = unit {
         data.insert("unit".into(), unit.as_str().into());
     }
     if let Some(incarnation) = record.said.incarnation() {

@@ -13,7 +13,7 @@ use rustix::{
     net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
 };
 
-use super::{Line, Record, Said, drain::Out, sentence::sentence};
+use super::{Line, Record, Said, drain::Out, message::Message, sentence::sentence};
 use crate::model::{Decision, Fate, IncidentEnd, Saw, Verdict, Why};
 
 /// A journald that hangs holds us in `send`; this makes us look whether its socket is another one by now.
@@ -100,18 +100,20 @@ pub(super) fn datagram(line: &Line, json: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(json.len() + 512);
     field(&mut message, "MESSAGE", sentence(record).as_bytes());
     field(&mut message, "PRIORITY", priority(record).to_string().as_bytes());
+    field(&mut message, "MESSAGE_ID", Message::of(record).id().as_bytes());
     field(&mut message, "SYSLOG_IDENTIFIER", b"watchdog");
     field(&mut message, "WATCHDOG_TYPE", record.said.kind().as_bytes());
     if let Some(service) = &record.subject {
         field(&mut message, "WATCHDOG_SERVICE", service.as_str().as_bytes());
     }
-    if let Some(unit) = record.said.unit() {
+    if let Some(unit) = &line.unit {
         field(&mut message, "WATCHDOG_UNIT", unit.as_str().as_bytes());
         // journalctl -u shows what root says of a unit in this field.
         field(&mut message, "OBJECT_SYSTEMD_UNIT", unit.as_str().as_bytes());
     }
     if let Some(incarnation) = record.said.incarnation() {
         field(&mut message, "WATCHDOG_INCARNATION", incarnation.to_string().as_bytes());
+        field(&mut message, "OBJECT_SYSTEMD_INVOCATION_ID", incarnation.to_string().as_bytes());
     }
     if let Some(incident) = record.said.incident() {
         field(&mut message, "WATCHDOG_INCIDENT", incident.to_string().as_bytes());

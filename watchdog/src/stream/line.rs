@@ -1,6 +1,12 @@
 //! One line: a record in its CloudEvents envelope.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -9,7 +15,7 @@ use serde_json::{Map, Value};
 use super::{Error, Record, data};
 use crate::{
     clock,
-    model::{Mono, Service},
+    model::{Mono, Service, Unit},
 };
 
 /// In every line; grows when an old reader would misread a new line.
@@ -24,6 +30,8 @@ pub struct Line {
     pub source: String,
     /// When the record's event happened, by the wall clock of the moment it was written.
     pub time: Timestamp,
+    /// The unit that it is about, named or not.
+    pub unit: Option<Unit>,
     /// What happened.
     pub record: Record,
 }
@@ -53,7 +61,7 @@ impl Line {
             subject: self.record.subject.clone(),
             time: format!("{:.6}", self.time),
             schemaversion: SCHEMA_VERSION,
-            data: data::write(&self.record),
+            data: data::write(&self.record, self.unit.as_ref()),
         };
         serde_json::to_vec(&envelope).unwrap_or_default()
     }
@@ -69,8 +77,9 @@ pub fn read(line: &str) -> Result<Line, Error> {
         .time
         .parse()
         .map_err(|error| Error::Unreadable(serde::de::Error::custom::<jiff::Error>(error)))?;
+    let unit = envelope.data.get("unit").and_then(|unit| unit.as_str()?.parse().ok());
     let record = data::read(&envelope.kind, envelope.subject, envelope.data)?;
-    Ok(Line { id: envelope.id, source: envelope.source, time, record })
+    Ok(Line { id: envelope.id, source: envelope.source, time, unit, record })
 }
 
 /// Puts records into lines.
@@ -78,6 +87,7 @@ pub(super) struct Stamp {
     pub(super) run: String,
     pub(super) source: String,
     pub(super) lines: AtomicU64,
+    pub(super) units: RwLock<BTreeMap<Service, Unit>>,
 }
 
 impl Stamp {
@@ -90,7 +100,16 @@ impl Stamp {
             run: format!("{began:x}-{}", std::process::id()),
             source: format!("watchdog/{host}"),
             lines: AtomicU64::new(0),
+            units: RwLock::default(),
         }
+    }
+
+    pub(super) fn know(&self, units: BTreeMap<Service, Unit>) {
+        *self.units.write().unwrap_or_else(PoisonError::into_inner) = units;
+    }
+
+    fn unit(&self, service: &Service) -> Option<Unit> {
+        self.units.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
     }
 
     pub(super) fn line(&self, record: &Record) -> Line {
@@ -99,6 +118,7 @@ impl Stamp {
             id: format!("{}-{number}", self.run),
             source: self.source.clone(),
             time: wall(record.at),
+            unit: record.said.unit().cloned().or_else(|| self.unit(record.subject.as_ref()?)),
             record: record.clone(),
         }
     }

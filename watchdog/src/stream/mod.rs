@@ -12,14 +12,17 @@ mod journal;
 mod kept;
 mod line;
 mod lines;
+mod message;
 mod queue;
 mod record;
 mod said;
 mod sentence;
 mod settings;
+mod tap;
 mod words;
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -35,9 +38,13 @@ pub use line::{Line, SCHEMA_VERSION, read};
 pub use record::{Record, Said};
 pub use sentence::{held, sentence};
 pub use settings::{Settings, Sink};
+pub use tap::{Lines, Tap};
 pub use words::span;
 
-use crate::{clock, model::Loss};
+use crate::{
+    clock,
+    model::{Loss, Service, Unit},
+};
 use drain::Out;
 use line::Stamp;
 use queue::Queue;
@@ -98,6 +105,7 @@ pub enum Error {
 pub struct Stream {
     stamp: Arc<Stamp>,
     sinks: Vec<Running>,
+    tap: Tap,
     gaps_said: Arc<AtomicU64>,
 }
 
@@ -152,8 +160,9 @@ impl Stream {
 
     /// Over whatever these write to.
     fn start(stamp: Stamp, outs: Vec<(Sink, Box<dyn Out>)>) -> Result<Stream, Error> {
-        let mut stream =
-            Stream { stamp: Arc::new(stamp), sinks: Vec::new(), gaps_said: Arc::new(AtomicU64::new(0)) };
+        let stamp = Arc::new(stamp);
+        let tap = Tap::new(stamp.clone());
+        let mut stream = Stream { stamp, sinks: Vec::new(), tap, gaps_said: Arc::new(AtomicU64::new(0)) };
         stream.sinks =
             outs.into_iter().map(|(sink, out)| stream.running(sink, out)).collect::<Result<_, _>>()?;
         Ok(stream)
@@ -193,6 +202,7 @@ impl Stream {
         let line = self.stamp.line(record);
         let json = line.to_json();
         let plain: Arc<[u8]> = lines::terminated(&json).into();
+        self.tap.send(&plain);
         for running in &self.sinks {
             running.queue.push(match running.sink {
                 Sink::Stdout | Sink::File(_) => plain.clone(),
@@ -201,6 +211,16 @@ impl Stream {
                 Sink::Journald => journal::datagram(&line, &json).into(),
             });
         }
+    }
+
+    /// The unit behind each service: a record that names the service alone is one of its unit's too.
+    pub fn know(&self, units: BTreeMap<Service, Unit>) {
+        self.stamp.know(units);
+    }
+
+    /// For those who look on.
+    pub fn tap(&self) -> Tap {
+        self.tap.clone()
     }
 
     /// Opens the files again, for logrotate. Returns at once.

@@ -56,7 +56,7 @@ impl Recorder {
     fn write(&mut self, record: Record) {
         let id = format!("{}-{}", self.run, self.lines.len());
         let (source, time) = ("watchdog/host".to_owned(), "2026-11-02T03:04:05Z".parse().unwrap());
-        let line = Line { id, source, time, record }.to_json();
+        let line = Line { id, source, time, unit: record.said.unit().cloned(), record }.to_json();
         self.lines.push(String::from_utf8(line).unwrap());
     }
 

@@ -115,6 +115,7 @@ fn incident(records: impl IntoIterator<Item = Record>) -> Incident {
         id: "run-1".into(),
         source: "watchdog/host".into(),
         time: "2026-11-02T03:04:05.5Z".parse::<jiff::Timestamp>().unwrap() + record.at.since(BEGAN),
+        unit: record.said.unit().cloned(),
         record,
     };
     Incident { lines: records.into_iter().map(line).collect() }

@@ -77,7 +77,7 @@ pub fn why(service: &Service, incident: &Incident) -> Option<Why> {
     let took_us = incident.end().map_or_else(|| micros(last.record.at, began), |story| whole(story.took));
     let lines = || incident.lines.iter();
     let decided = lines().position(|line| act(&line.record).is_some()).unwrap_or(incident.lines.len());
-    let mut result = lines().filter_map(|line| outcome(service, line)).last().unwrap_or_default();
+    let mut result = lines().filter_map(|line| outcome(service, line)).next_back().unwrap_or_default();
     if let Some(story) = incident.end() {
         result = if result.is_empty() { ended(story) } else { format!("{result}; {}", ended(story)) };
     }

@@ -30,7 +30,13 @@ const INCIDENTS: &str = "incidents";
 /// In that folder: since when incidents are kept.
 const SINCE: &str = "since";
 
-/// Whether a record is kept: not what only says that all is well, nor what is whole in another record.
+impl Record {
+    /// Whether it is kept: not what only says that all is well, nor what is whole in another record.
+    pub fn is_kept(&self) -> bool {
+        is_kept(self)
+    }
+}
+
 pub(super) fn is_kept(record: &Record) -> bool {
     match &record.said {
         // of what is seen of a service, the suspicion tells
@@ -52,7 +58,12 @@ pub(super) fn is_kept(record: &Record) -> bool {
         Said::Heartbeat(answer) => {
             answer.verdict != Verdict::Alive || answer.incident.is_some() || !answer.warnings.is_empty()
         }
-        Said::Command(_) | Said::Audit(_) | Said::Decision(_) | Said::Action(_) | Said::Outcome(_) | Said::Loss(_) => true,
+        Said::Command(_)
+        | Said::Audit(_)
+        | Said::Decision(_)
+        | Said::Action(_)
+        | Said::Outcome(_)
+        | Said::Loss(_) => true,
         Said::State(_) => false,
     }
 }

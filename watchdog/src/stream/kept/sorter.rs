@@ -119,7 +119,7 @@ impl Incident {
 
     /// The unit, as far as a record names it.
     pub fn unit(&self) -> Option<&Unit> {
-        self.lines.iter().find_map(|line| line.record.said.unit())
+        self.lines.iter().find_map(|line| line.unit.as_ref())
     }
 
     /// How it ended; `None`: it has not, or nobody could tell any more.

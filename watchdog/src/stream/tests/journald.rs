@@ -49,6 +49,7 @@ fn a_message_has_a_sentence_for_people_and_fields_for_filters() {
         id: "run-1".into(),
         source: "watchdog/host".into(),
         time: "2026-11-02T03:04:05Z".parse().unwrap(),
+        unit: Some("nginx.service".parse().unwrap()),
         record: Record::from(&Tell {
             service: Service::new("nginx"),
             unit: "nginx.service".parse().unwrap(),
@@ -67,12 +68,14 @@ fn a_message_has_a_sentence_for_people_and_fields_for_filters() {
     expect![[r#"
         MESSAGE=nginx: decided: restart nginx.service, because 2 of 2 heartbeats dead
         PRIORITY=4
+        MESSAGE_ID=46688357a03f4ecbac880b5218df0006
         SYSLOG_IDENTIFIER=watchdog
         WATCHDOG_TYPE=watchdog.decision
         WATCHDOG_SERVICE=nginx
         WATCHDOG_UNIT=nginx.service
         OBJECT_SYSTEMD_UNIT=nginx.service
         WATCHDOG_INCARNATION=01010101010101010101010101010101
+        OBJECT_SYSTEMD_INVOCATION_ID=01010101010101010101010101010101
         WATCHDOG_INCIDENT=00000001-2
         WATCHDOG_EVENT={"specversion":"1.0","id":"run-1","source":"watchdog/host","type":"watchdog.decision","subject":"nginx","time":"2026-11-02T03:04:05.000000Z","schemaversion":1,"data":{"decision":{"act":{"action":{"restart":{"reset":false}},"observed_only":false,"rule":"2 of 2 heartbeats dead"}},"incarnation":"01010101010101010101010101010101","incident":"00000001-2","mono_us":1,"unit":"nginx.service"}}
     "#]].assert_eq(std::str::from_utf8(&message).unwrap());

@@ -65,12 +65,9 @@ fn requested() -> Record {
 
 /// The same record, of another incident.
 fn of(number: u32, record: Record) -> Record {
-    let id = IncidentId { number, ..INCIDENT };
-    let said = match record.said {
-        Said::Decision(told) => Said::Decision(crate::model::Tell { incident: Some(id), ..told }),
-        other => other,
-    };
-    Record { said, ..record }
+    let Said::Decision(told) = record.said else { panic!("no decision") };
+    let incident = Some(IncidentId { number, ..INCIDENT });
+    Record::from(&crate::model::Tell { incident, ..told })
 }
 
 fn incidents(folder: &Path) -> Vec<Incident> {

@@ -5,6 +5,7 @@ mod never_blocks;
 mod reading;
 mod samples;
 mod signs;
+mod tap;
 mod words;
 
 use std::{
@@ -17,7 +18,12 @@ use crate::model::{Mono, Port, Saw, Sign, Source};
 
 /// A stamp that is the same in each run of the tests.
 fn stamp() -> Stamp {
-    Stamp { run: "run".into(), source: "watchdog/host".into(), lines: AtomicU64::new(0) }
+    Stamp {
+        run: "run".into(),
+        source: "watchdog/host".into(),
+        lines: AtomicU64::new(0),
+        units: Default::default(),
+    }
 }
 
 fn over(sink: Sink, out: impl Out + 'static) -> Stream {

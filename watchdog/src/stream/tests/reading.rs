@@ -43,6 +43,7 @@ fn a_sign_whose_type_does_not_fit_its_data_is_refused() {
         id: "1".into(),
         source: "s".into(),
         time: "2026-11-02T03:04:05Z".parse().unwrap(),
+        unit: None,
         record: sign(Saw::ListenerUp(Port(80))),
     };
     let json = String::from_utf8(line.to_json()).unwrap().replace("sign.listener_up", "sign.stall_over");

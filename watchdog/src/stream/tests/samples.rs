@@ -34,6 +34,7 @@ pub(super) fn check(records: impl IntoIterator<Item = Record>, expected: Expect)
             id: "run-1".into(),
             source: "watchdog/host".into(),
             time: "2026-11-02T03:04:05.123456Z".parse().unwrap(),
+            unit: record.said.unit().cloned(),
             record,
         };
         let json = String::from_utf8(line.to_json()).unwrap();

@@ -19,6 +19,7 @@ fn a_line_is_whole_with_its_envelope() {
         id: "65f-1-1".into(),
         source: "watchdog/host".into(),
         time: "2026-11-02T03:04:05Z".parse().unwrap(),
+        unit: None,
         record: sign(Saw::ListenerUp(Port(80))),
     };
     expect![[r#"{"specversion":"1.0","id":"65f-1-1","source":"watchdog/host","type":"watchdog.sign.listener_up","subject":"nginx","time":"2026-11-02T03:04:05.000000Z","schemaversion":1,"data":{"mono_us":5000000250,"saw":{"listener_up":80},"server.port":80,"source":"ebpf"}}"#]].assert_eq(&String::from_utf8(line.to_json()).unwrap());
