@@ -25,6 +25,7 @@ mod probing;
 mod reload;
 mod replay;
 mod run;
+mod schema;
 mod status;
 mod supervisor;
 mod survey;
@@ -80,6 +81,8 @@ enum Command {
     /// Write man pages and completions, for those who make packages
     #[command(hide = true)]
     Papers(papers::Papers),
+    /// Print the JSON Schema (2020-12) of the event stream, or of the status
+    Schema(schema::Schema),
 }
 
 /// Where the configuration is.
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Notify(notify) => notify.main(),
         Command::Replay(replay) => replay.main(),
         Command::Papers(papers) => papers.main(),
+        Command::Schema(schema) => schema.main(),
     }
     .into()
 }

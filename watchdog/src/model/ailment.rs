@@ -1,9 +1,10 @@
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What ails the processes of a unit that does not answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ailments {
     /// So many processes were looked at.
     pub looked: u32,
@@ -16,7 +17,7 @@ pub struct Ailments {
 }
 
 /// A process, and what ails it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ailing {
     /// Its PID in watchdog's PID namespace.
     pub pid: u32,
@@ -27,7 +28,7 @@ pub struct Ailing {
 }
 
 /// What can ail a process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ailment {
     /// It is dead, and its parent has not asked how it ended.

@@ -1,11 +1,12 @@
 use std::{fmt, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{IncidentId, Service};
 
 /// Who asks for something over the control socket, as the kernel noted it when the connection was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asker {
     /// The user.
     pub uid: u32,
@@ -56,7 +57,7 @@ pub struct Change {
 }
 
 /// What became of a change, for one service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Changed {
     /// The service.
     pub service: Service,
@@ -70,7 +71,7 @@ pub struct Changed {
 }
 
 /// A request to change something, whoever made it, and what it was answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
     /// Who.
     pub by: Asker,

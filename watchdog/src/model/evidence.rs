@@ -1,25 +1,31 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What was seen of a unit while a heartbeat of it waited: the difference of two samples, one at half of the time-out, one
 /// at the heartbeat's end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Between the samples.
     #[serde(rename = "window_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub window: Duration,
     /// The unit was runnable, and something of it was not run (`cpu.pressure`). `None`: not told here.
     #[serde(rename = "waited_us", with = "super::time::micros_or_none")]
+    #[schemars(with = "Option<u64>")]
     pub waited: Option<Duration>,
     /// It was kept from running by its own `CPUQuota=`.
     #[serde(rename = "throttled_us", with = "super::time::micros_or_none")]
+    #[schemars(with = "Option<u64>")]
     pub throttled: Option<Duration>,
     /// It ran for so long, on all CPUs together.
     #[serde(rename = "ran_us", with = "super::time::micros_or_none")]
+    #[schemars(with = "Option<u64>")]
     pub ran: Option<Duration>,
     /// Everybody else did.
     #[serde(rename = "others_us", with = "super::time::micros_or_none")]
+    #[schemars(with = "Option<u64>")]
     pub others: Option<Duration>,
     /// Connections that it accepted on its own ports, ours among them.
     pub accepted: u32,
@@ -30,7 +36,7 @@ pub struct Evidence {
 }
 
 /// What [`Evidence`] means for a heartbeat that was not answered well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
     /// Nothing excuses it.

@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
 };
 
 /// What the policy wants done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// Ask a service whether it is alive.
@@ -22,7 +23,7 @@ pub enum Order {
 }
 
 /// One heartbeat to be asked now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ask {
     /// Its number.
     pub id: OrderId,
@@ -35,7 +36,7 @@ pub struct Ask {
 }
 
 /// One thing to be done to a unit, for one incarnation of it and no other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Act {
     /// Its number.
     pub id: OrderId,
@@ -52,7 +53,7 @@ pub struct Act {
 }
 
 /// What can be done to a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// A living unit: one job, stop then start (`TryRestartUnit`, mode `fail`: nothing happens when a stop came first).
@@ -86,7 +87,7 @@ pub enum Action {
 }
 
 /// What became of an [`Act`]. A job's further way is told by the signs of its unit: they come over the same connection, in order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Outcome {
     /// The order.
     pub order: OrderId,
@@ -105,7 +106,7 @@ pub struct Outcome {
 }
 
 /// What became of an [`Act`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Result {
     /// systemd queued this job. It is finished when the unit's signs say so.
@@ -132,7 +133,7 @@ pub enum Result {
 }
 
 /// A question of the policy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Look {
     /// Its number.
     pub id: OrderId,
@@ -145,7 +146,7 @@ pub struct Look {
 }
 
 /// What can be looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     /// The unit's properties, read after every signal that systemd sent before its reply.
@@ -188,7 +189,7 @@ pub enum Moment {
 }
 
 /// The answer to a [`Look`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fact {
     /// The order.
     pub order: OrderId,
@@ -202,7 +203,7 @@ pub struct Fact {
 }
 
 /// What a look found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Known {
     /// The unit, as systemd sees it.
@@ -265,7 +266,7 @@ pub struct Recorded {
 }
 
 /// How a service's own check of its configuration ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preflight {
     /// With exit code 0.
@@ -285,7 +286,7 @@ pub enum Preflight {
 }
 
 /// A process that listens where a service wants to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Holder {
     /// Where, such as `0.0.0.0:80` or a path.
     pub place: String,

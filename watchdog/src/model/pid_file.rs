@@ -1,9 +1,10 @@
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A PID file as it was found, and who has its PID now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PidFile {
     /// Where.
     pub path: PathBuf,
@@ -18,7 +19,7 @@ pub struct PidFile {
 }
 
 /// One PID file and its contents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PidStamp {
     /// The PID in it.
     pub pid: u32,
@@ -29,7 +30,7 @@ pub struct PidStamp {
 }
 
 /// A living process, as far as it bears on a PID file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lodger {
     /// Its PID.
     pub pid: u32,

@@ -1,8 +1,9 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the host may be short of, and how much of that is one unit's own doing. `None`: there is no such figure here.
 /// Shares are hundredths of a percent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pressure {
     /// Of memory.
     pub memory: Option<Pressed>,
@@ -17,7 +18,7 @@ pub struct Pressure {
 }
 
 /// One file of `/proc/pressure`, and what was measured beside it where a gate is closed by it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pressed {
     /// Some tasks stalled.
     pub some: Averages,
@@ -30,7 +31,7 @@ pub struct Pressed {
 }
 
 /// Shares of the last 10, 60 and 300 seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Averages {
     /// `avg10`.
     pub avg10: u32,
@@ -41,7 +42,7 @@ pub struct Averages {
 }
 
 /// How full a file system is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Disk {
     /// Where it is mounted.
     pub place: String,
@@ -52,7 +53,7 @@ pub struct Disk {
 }
 
 /// Processes and threads under one limit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tasks {
     /// `the host`, or the path of the cgroup whose pids.max it is.
     pub place: String,

@@ -1,11 +1,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ActiveState, Cause, CgroupId, JobKind, Mono, Port, Service, Serving, Unit, UnitState};
 
 /// One raw thing that a source saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sign {
     /// When it happened: the kernel's time where the kernel told it, else when the source read it.
     #[serde(rename = "mono_us")]
@@ -17,7 +18,7 @@ pub struct Sign {
 }
 
 /// Where signs come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The probes in the kernel.
@@ -58,7 +59,7 @@ impl Source {
 }
 
 /// What a source can see.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Saw {
     /// A process (all of its threads) of a watched cgroup ended.
@@ -112,7 +113,7 @@ pub enum Saw {
 }
 
 /// The end of a process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exit {
     /// The watched cgroup it belonged to.
     pub cgroup: CgroupId,
@@ -128,7 +129,7 @@ pub struct Exit {
 }
 
 /// A signal on its way to a process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SignalSent {
     /// The watched cgroup of the target.
     pub cgroup: CgroupId,
@@ -149,7 +150,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// Who sent a signal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sender {
     /// The kernel itself (a fault, a timer).
@@ -173,19 +174,20 @@ pub enum Sender {
 }
 
 /// Connections that wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stall {
     /// The local port.
     pub port: Port,
     /// How long the oldest has waited.
     #[serde(rename = "age_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub age: Duration,
     /// How many wait: in the accept queue, or of the sampled ones.
     pub waiting: u32,
 }
 
 /// A process that the kernel killed for want of memory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OomKill {
     /// The watched cgroup it belongs to.
     pub cgroup: CgroupId,
@@ -196,7 +198,7 @@ pub struct OomKill {
 }
 
 /// Answers of 500 and above, seen as they left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerErrors {
     /// The watched cgroup they left.
     pub cgroup: CgroupId,
@@ -209,7 +211,7 @@ pub struct ServerErrors {
 }
 
 /// Too many errors in a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogErrors {
     /// Whose log.
     pub service: Service,
@@ -222,19 +224,20 @@ pub struct LogErrors {
 }
 
 /// Connections that wait on a Unix socket.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnixStall {
     /// The socket.
     pub path: PathBuf,
     /// For how long at least.
     #[serde(rename = "age_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub age: Duration,
     /// How many wait.
     pub waiting: u32,
 }
 
 /// A program that was run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRun {
     /// Its PID in watchdog's PID namespace; 0 when it is not visible there.
     pub pid: u32,
@@ -250,7 +253,7 @@ pub struct CommandRun {
 }
 
 /// A job of systemd on a watched unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Job {
     /// The unit.
     pub unit: Unit,
@@ -261,7 +264,7 @@ pub struct Job {
 }
 
 /// What happened to a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStep {
     /// Queued. The kind is `None` when it was over before it could be read.
@@ -276,7 +279,7 @@ pub enum JobStep {
 }
 
 /// JobRemoved's result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobResult {
     /// Done.
@@ -296,7 +299,7 @@ pub enum JobResult {
 }
 
 /// A listening socket.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Listener {
     /// Where it listens.
     pub place: Place,
@@ -309,7 +312,7 @@ pub struct Listener {
 }
 
 /// Where something listens.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// A TCP address; `0.0.0.0` and `[::]` mean all.
@@ -319,7 +322,7 @@ pub enum Place {
 }
 
 /// A gap in what a source saw.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// How many records are missing; 0 when it cannot be known.
     pub lost: u64,

@@ -1,5 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
 };
 
 /// What is true at one moment, for people and for programs that look; no input of anything.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// This moment.
     #[serde(rename = "mono_us")]
@@ -38,7 +39,7 @@ pub struct Status {
 }
 
 /// One service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceStatus {
     /// Its name.
     pub service: Service,
@@ -79,7 +80,7 @@ pub struct ServiceStatus {
 }
 
 /// How a service is; the better one first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It answers, or is active where nothing can be asked, or waits for a client as it should.
@@ -108,7 +109,7 @@ impl Health {
 }
 
 /// An incident that has not ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OpenIncident {
     /// Which.
     pub id: IncidentId,
@@ -125,7 +126,7 @@ pub struct OpenIncident {
 }
 
 /// An incident that has ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LastIncident {
     /// Which.
     pub id: Option<IncidentId>,
@@ -136,6 +137,7 @@ pub struct LastIncident {
     pub ended: Mono,
     /// From its first sign to its end.
     #[serde(rename = "took_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub took: Duration,
     /// Restarts that it cost.
     pub restarts: u32,
@@ -145,7 +147,7 @@ pub struct LastIncident {
 }
 
 /// An order that waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Held {
     /// For what.
     pub hold: Hold,
@@ -158,7 +160,7 @@ pub struct Held {
 }
 
 /// Restarts that may be spent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// So many are left now.
     pub left: u32,
@@ -166,11 +168,12 @@ pub struct Budget {
     pub of: u32,
     /// … within this.
     #[serde(rename = "within_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub within: Duration,
 }
 
 /// What was counted of one service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Restarts and starts that were requested.
     pub restarts: u64,
@@ -188,23 +191,25 @@ pub struct Counts {
     pub unknown: u64,
     /// How long all heartbeats took together.
     #[serde(rename = "asked_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub asked: Duration,
     /// Suspicions, by [`Why::name`](super::Why::name).
     pub suspicions: BTreeMap<String, u64>,
 }
 
 /// Something that happens again and again while all is well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tick {
     /// What.
     pub what: String,
     /// After how long each time.
     #[serde(rename = "every_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub every: Duration,
 }
 
 /// How a source fares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceStatus {
     /// Which.
     pub source: Source,
@@ -219,7 +224,7 @@ pub struct SourceStatus {
 }
 
 /// How a place that events are written to fares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SinkStatus {
     /// Which.
     pub sink: String,

@@ -4,6 +4,7 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// Signs that make a service worth a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Suspicion {
     /// Of which service.
     pub service: Service,
@@ -24,7 +25,7 @@ pub struct Suspicion {
 }
 
 /// What makes a service suspect.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
     /// Its main process ended: the end of the unit, whatever a heartbeat says.
@@ -87,12 +88,13 @@ impl Why {
 }
 
 /// Processes other than the main one that die by faults or by another's hand, one after the other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Storm {
     /// So many deaths were told apart.
     pub deaths: u32,
     /// From the first of them to the last.
     #[serde(rename = "within_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub within: Duration,
     /// The last one.
     pub last: Exit,

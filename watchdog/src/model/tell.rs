@@ -1,11 +1,12 @@
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Cause, Incarnation, IncidentId, Mono, Service, SignalSent, Unit};
 
 /// What the policy has to say; each becomes one record of the event stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tell {
     /// The service.
     pub service: Service,
@@ -23,7 +24,7 @@ pub struct Tell {
 }
 
 /// What was decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// To act.
@@ -62,7 +63,7 @@ pub enum Decision {
 }
 
 /// What an order waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     /// The pause between two restarts.
@@ -159,7 +160,7 @@ pub enum Hold {
 }
 
 /// What the host can be short of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// Free blocks or inodes of a file system.
@@ -175,7 +176,7 @@ pub enum Gate {
 }
 
 /// How an incident ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentEnd {
     /// A good heartbeat of a unit that is up.
@@ -189,12 +190,13 @@ pub enum IncidentEnd {
 }
 
 /// One incident, told in one record: what happened, the evidence, the verdict, the rule, the action, the result.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Story {
     /// How it ended.
     pub end: IncidentEnd,
     /// From the first sign to the end.
     #[serde(rename = "took_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub took: Duration,
     /// Restarts that this incident cost.
     pub restarts: u32,
@@ -203,7 +205,7 @@ pub struct Story {
 }
 
 /// One step of an incident.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// When.
     pub mono_us: Mono,

@@ -1,5 +1,6 @@
-use std::{fmt, ops, time::Duration};
+use std::{borrow::Cow, fmt, ops, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 /// A moment: nanoseconds of CLOCK_MONOTONIC, the clock of the kernel's events, so that kernel and user times subtract
@@ -38,6 +39,16 @@ impl fmt::Display for Mono {
     }
 }
 
+impl JsonSchema for Mono {
+    fn schema_name() -> Cow<'static, str> {
+        "Mono".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        u64::json_schema(generator)
+    }
+}
+
 impl Serialize for Mono {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_u64(self.micros())
@@ -51,7 +62,7 @@ impl<'de> Deserialize<'de> for Mono {
 }
 
 /// Wall-clock time in microseconds since 1970, for people and for pauses that outlive a boot; never compared with [`Mono`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Wall(pub i64);
 

@@ -1,11 +1,12 @@
 use std::{path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CgroupId, Incarnation, Unit};
 
 /// What systemd said of one unit at one moment. Times are as systemd gives them; `None` where it says infinity or nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UnitState {
     /// Its name.
     pub unit: Unit,
@@ -35,19 +36,23 @@ pub struct UnitState {
     pub restart: RestartOn,
     /// RestartUSec: systemd's own pause before it restarts.
     #[serde(rename = "restart_pause_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub restart_pause: Duration,
     /// NRestarts: how often systemd restarted by itself.
     pub restarts: u32,
     /// TimeoutStopUSec.
     #[serde(rename = "stop_timeout_us", with = "super::time::micros_or_none")]
+    #[schemars(with = "Option<u64>")]
     pub stop_timeout: Option<Duration>,
     /// TimeoutStartUSec.
     #[serde(rename = "start_timeout_us", with = "super::time::micros_or_none")]
+    #[schemars(with = "Option<u64>")]
     pub start_timeout: Option<Duration>,
     /// StartLimitBurst; 0 is no limit.
     pub start_limit_burst: u32,
     /// StartLimitIntervalUSec; zero is no limit.
     #[serde(rename = "start_limit_interval_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub start_limit_interval: Duration,
     /// TriggeredBy has a socket that is listening: an inactive unit is healthy and waits for a client.
     pub socket_activated: bool,
@@ -70,7 +75,7 @@ pub struct UnitState {
 }
 
 /// Exit codes and signals, as SuccessExitStatus= and its like name them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ends {
     /// Exit codes.
     pub codes: Vec<u8>,
@@ -89,7 +94,7 @@ impl Ends {
 }
 
 /// LoadState.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadState {
     /// The unit file was read.
@@ -103,7 +108,7 @@ pub enum LoadState {
 }
 
 /// UnitFileState, as far as it decides anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileState {
     /// `disabled`.
@@ -115,7 +120,7 @@ pub enum FileState {
 }
 
 /// ActiveState.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActiveState {
     /// Started.
@@ -147,7 +152,7 @@ impl ActiveState {
 }
 
 /// A job that systemd has queued or runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PendingJob {
     /// systemd's number; grows with each job, also over a re-exec.
     pub id: u32,
@@ -156,7 +161,7 @@ pub struct PendingJob {
 }
 
 /// JobType.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     /// `start`, `verify-active`.
@@ -170,7 +175,7 @@ pub enum JobKind {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// It exited with this code.
@@ -185,7 +190,7 @@ pub enum Cause {
 }
 
 /// Which ends of a unit are acted upon: the words and the table of systemd's `Restart=`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartOn {
     /// None.

@@ -1,11 +1,12 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Ailments, Evidence, IncidentId, Mono, OrderId, Service};
 
 /// How one heartbeat ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer {
     /// The order it answers.
     pub order: OrderId,
@@ -28,6 +29,7 @@ pub struct Answer {
     pub began: Mono,
     /// How long it took.
     #[serde(rename = "took_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub took: Duration,
     /// Bytes of the body, as far as they were read.
     pub body_bytes: u64,
@@ -42,7 +44,7 @@ pub struct Answer {
 }
 
 /// What a heartbeat's end means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It answers as it should.
@@ -54,7 +56,7 @@ pub enum Verdict {
 }
 
 /// How far a heartbeat came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Resolving the name (`connect = "dns"` only).
@@ -85,7 +87,7 @@ impl fmt::Display for Phase {
 }
 
 /// How a heartbeat ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// A complete answer as asked for; `status` where there is one.
@@ -99,6 +101,7 @@ pub enum End {
     Reset,
     /// No complete answer within this time.
     #[serde(rename = "late_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     Late(Duration),
     /// A status outside `status`, or 5xx.
     Status(u16),
@@ -124,7 +127,7 @@ pub enum End {
 }
 
 /// Faults of the asker, which say nothing of the asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OwnFault {
     /// EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL.
@@ -137,6 +140,7 @@ pub enum OwnFault {
     File(String),
     /// We ran late ourselves by more than half of the time-out.
     #[serde(rename = "lateness_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     Lateness(Duration),
     /// EACCES, EPERM: our rights, or a local firewall, keep us from it.
     Forbidden(String),
@@ -145,7 +149,7 @@ pub enum OwnFault {
 }
 
 /// Worth telling, though no reason to restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Warning {
     /// A 4xx inside `status`: a restart does not cure a 403.
@@ -155,7 +159,7 @@ pub enum Warning {
 }
 
 /// Where a heartbeat connects to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Connect {
     /// The unit's own listener for the URL's port, else loopback.
@@ -169,7 +173,7 @@ pub enum Connect {
 }
 
 /// What a dead heartbeat leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
     /// A restart of the unit.

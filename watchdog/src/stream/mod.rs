@@ -16,6 +16,7 @@ mod message;
 mod queue;
 mod record;
 mod said;
+mod schema;
 mod sentence;
 mod settings;
 mod tap;
@@ -36,6 +37,7 @@ use std::{
 pub use kept::{Incident, Kept, incidents_of};
 pub use line::{Line, SCHEMA_VERSION, read};
 pub use record::{Record, Said};
+pub use schema::schema;
 pub use sentence::{held, sentence};
 pub use settings::{Settings, Sink};
 pub use tap::{Lines, Tap};

@@ -4,6 +4,7 @@ mod kept;
 mod never_blocks;
 mod reading;
 mod samples;
+mod schema;
 mod signs;
 mod tap;
 mod words;

@@ -39,6 +39,7 @@ pub(super) fn check(records: impl IntoIterator<Item = Record>, expected: Expect)
         };
         let json = String::from_utf8(line.to_json()).unwrap();
         assert_eq!(read(&json).unwrap(), line);
+        super::schema::fits(&json);
         let envelope = r#"{"specversion":"1.0","id":"run-1","source":"watchdog/host","#;
         text += &json
             .replace(envelope, "{…")
