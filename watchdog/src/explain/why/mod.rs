@@ -26,7 +26,7 @@ pub struct Why {
     pub incident: Option<IncidentId>,
     /// When its first sign was.
     pub began: Timestamp,
-    /// How it ended; `None`: it has not, as far as is known.
+    /// How it ended; `None`: it has not, as far as is known. To be left alone outside of any incident is an end, too.
     pub end: Option<IncidentEnd>,
     /// From its first sign to its end, or to the last that is known of it.
     pub took_us: u64,
@@ -81,12 +81,16 @@ pub fn why(service: &Service, incident: &Incident) -> Option<Why> {
     if let Some(story) = incident.end() {
         result = if result.is_empty() { ended(story) } else { format!("{result}; {}", ended(story)) };
     }
+    let stays_down = lines().rev().find_map(left_alone).unwrap_or(false);
+    if incident.end().is_none() && stays_down {
+        result = "left as it is, without a restart".to_owned();
+    }
     Some(Why {
         service: service.clone(),
         unit: incident.unit().cloned(),
         incident: incident.id(),
         began: clock.time(began),
-        end: incident.end().map(|story| story.end),
+        end: incident.end().map(|story| story.end).or(stays_down.then_some(IncidentEnd::StoodDown)),
         took_us,
         restarts: incident.end().map_or_else(|| requested(incident), |story| story.restarts),
         happened: happened(service, incident),
@@ -200,6 +204,17 @@ fn rule(service: &Service, line: &Line) -> Option<String> {
         | Decision::LeaveAlone { .. }
         | Decision::Alert { .. } => Some(said(service, &line.record)),
         Decision::End(_) => None,
+    }
+}
+
+/// Whether this decision is to leave it alone; `None`: it is no decision.
+fn left_alone(line: &Line) -> Option<bool> {
+    let Said::Decision(tell) = &line.record.said else { return None };
+    match &tell.decision {
+        Decision::LeaveAlone { .. } => Some(true),
+        Decision::Act { .. } | Decision::Hold { .. } | Decision::Alert { .. } | Decision::End(_) => {
+            Some(false)
+        }
     }
 }
 
