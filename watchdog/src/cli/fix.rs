@@ -169,7 +169,7 @@ pub(super) fn own_settings(loaded: &Loaded, units: &[(&Unit, &Known)], known: &K
     }
     written.extend(settings.stream.sinks.iter().filter_map(|sink| match sink {
         Sink::File(path) => path.parent().map(Path::to_owned),
-        Sink::Stdout | Sink::Journald => None,
+        Sink::Stdout | Sink::Journald | Sink::Kept(_) => None,
     }));
     fix::for_ourselves(known, &needed, &written)
 }

@@ -31,8 +31,8 @@ mod supervisor;
 mod survey;
 mod survival;
 mod unconfigured;
-mod write;
 mod why;
+mod write;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -104,8 +104,9 @@ pub async fn serve(socket: Socket, asks: Asks, tap: Tap) {
 
 fn router(api: Api) -> Router {
     let only_post = "this changes something: send it with POST (`curl -X POST`)";
-    let paths =
-        format!("there are {STATUS}, {METRICS}, {EVENTS}, and for root {PAUSE}, {RESUME}, {RESTART} and {RELOAD}");
+    let paths = format!(
+        "there are {STATUS}, {METRICS}, {EVENTS}, and for root {PAUSE}, {RESUME}, {RESTART} and {RELOAD}"
+    );
     Router::new()
         .route(STATUS, get(status))
         .route(METRICS, get(measured))

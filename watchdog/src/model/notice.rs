@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{IncidentId, Mono, Service};
 
 /// Why people are told of a service; from the least to the gravest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// It is well again, or its incident is over in another way; told to whoever was told of the failure, and to nobody else.
@@ -45,7 +46,7 @@ impl NoticeKind {
 }
 
 /// What became of telling people something; one record for each service that a message speaks of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Notified {
     /// When.
     #[serde(rename = "mono_us")]
@@ -63,7 +64,7 @@ pub struct Notified {
 }
 
 /// What became of telling people something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// The channel has taken it.

@@ -177,7 +177,7 @@ pub enum Question {
 }
 
 /// When the evidence of an incident is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
     /// Before a living unit is restarted.
@@ -250,7 +250,7 @@ pub enum Known {
 }
 
 /// The evidence of an incident, kept in a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recorded {
     /// Which incident.
     pub incident: IncidentId,
@@ -260,6 +260,7 @@ pub struct Recorded {
     pub path: PathBuf,
     /// From the order to this answer; the end of journal and logs is added to the file after it.
     #[serde(rename = "took_us", with = "super::time::micros")]
+    #[schemars(with = "u64")]
     pub took: Duration,
     /// What took too long and is not in it.
     pub missing: Option<String>,

@@ -28,6 +28,7 @@ pub(super) enum Message {
     Superseded,
     Action,
     Outcome,
+    Notified,
     Loss,
     State,
 }
@@ -80,6 +81,7 @@ impl Message {
             },
             Said::Action(_) => Message::Action,
             Said::Outcome(_) => Message::Outcome,
+            Said::Notified(_) => Message::Notified,
             Said::Loss(_) => Message::Loss,
             Said::State(_) => Message::State,
         }
@@ -109,6 +111,7 @@ impl Message {
             Message::Superseded => "444d6697ca2a4a068804604ce231fa9f",
             Message::Action => "0b05cdde529f461fb3a3f61e6d6c9e01",
             Message::Outcome => "7cd769ce3bfc4b69bf61016a25423208",
+            Message::Notified => "99128ba195094e359c8d03eb21a74e05",
             Message::Loss => "ada859644baa4f40ab1f51b5eee3615a",
             Message::State => "249ce048288c48f8ab473a222512fc4d",
         }
@@ -144,6 +147,7 @@ mod tests {
         Message::Superseded,
         Message::Action,
         Message::Outcome,
+        Message::Notified,
         Message::Loss,
         Message::State,
     ];

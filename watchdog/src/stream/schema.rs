@@ -4,10 +4,10 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::SCHEMA_VERSION;
-use crate::model::{Act, Answer, Audit, Command, Fact, Loss, Outcome, Sign, Suspicion, Tell};
+use crate::model::{Act, Answer, Audit, Command, Fact, Loss, Notified, Outcome, Sign, Suspicion, Tell};
 
 /// Every type, and what its data holds.
-const KINDS: [(&str, Data); 30] = [
+const KINDS: [(&str, Data); 31] = [
     ("watchdog.sign.exit", Data::Sign("exit")),
     ("watchdog.sign.signal", Data::Sign("signal_sent")),
     ("watchdog.sign.listener_up", Data::Sign("listener_up")),
@@ -36,6 +36,7 @@ const KINDS: [(&str, Data); 30] = [
     ("watchdog.quarantined", Data::Decision),
     ("watchdog.action", Data::Action),
     ("watchdog.outcome", Data::Outcome),
+    ("watchdog.notified", Data::Notified),
     ("watchdog.loss", Data::Loss),
     ("watchdog.state", Data::State),
 ];
@@ -50,6 +51,7 @@ enum Data {
     Decision,
     Action,
     Outcome,
+    Notified,
     Loss,
     State,
 }
@@ -106,6 +108,7 @@ impl Data {
             Data::Decision => inside::<Tell>(generator),
             Data::Action => inside::<Act>(generator),
             Data::Outcome => inside::<Outcome>(generator),
+            Data::Notified => inside::<Notified>(generator),
             Data::Loss => inside::<Loss>(generator),
             Data::State => closed(json!({"state": {"type": "object"}}), &["state"]),
         }

@@ -167,6 +167,7 @@ fn happened(service: &Service, incident: &Incident) -> Vec<String> {
             | Said::Heartbeat(_)
             | Said::Decision(_)
             | Said::Outcome(_)
+            | Said::Notified(_)
             | Said::Loss(_)
             | Said::State(_) => continue,
         }

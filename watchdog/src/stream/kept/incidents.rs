@@ -117,6 +117,7 @@ impl Of {
             | Said::Suspicion(_)
             | Said::Heartbeat(_)
             | Said::Outcome(_)
+            | Said::Notified(_)
             | Said::Loss(_)
             | Said::State(_) => self.written > ENOUGH,
         }

@@ -52,6 +52,7 @@ pub(super) fn is_kept(record: &Record) -> bool {
             | Known::Others(_)
             | Known::LastWords(_)
             | Known::MainProcess { .. }
+            | Known::Recorded(_)
             | Known::Asked { .. }
             | Known::Nothing { .. } => true,
         },
@@ -63,6 +64,7 @@ pub(super) fn is_kept(record: &Record) -> bool {
         | Said::Decision(_)
         | Said::Action(_)
         | Said::Outcome(_)
+        | Said::Notified(_)
         | Said::Loss(_) => true,
         Said::State(_) => false,
     }

@@ -59,6 +59,8 @@ impl<T> Sorter<T> {
                 | Decision::LeaveAlone { .. }
                 | Decision::Alert { .. } => self.open = incident,
             },
+            // of an incident that is over
+            Said::Notified(_) => return Sorted::Nothing,
             Said::Sign(_)
             | Said::Fact(_)
             | Said::Command(_)
@@ -99,6 +101,7 @@ fn end(said: &Said) -> Option<&Story> {
         | Said::Heartbeat(_)
         | Said::Action(_)
         | Said::Outcome(_)
+        | Said::Notified(_)
         | Said::Loss(_)
         | Said::State(_) => None,
     }
