@@ -61,6 +61,7 @@ mod e2_identity;
 mod e3_stale_pid_file;
 mod f11_preflight;
 mod f13_storm;
+mod f14_drill;
 mod f14_replay;
 mod f15_status;
 mod f16_races;

@@ -49,8 +49,16 @@ impl There {
         said.map_err(|fault| failed(format_args!("cannot write it: {fault}"), Exit::System))
     }
 
+    /// The configuration, which must have no fault.
+    pub(super) fn configuration(&self) -> Result<config::Loaded, Exit> {
+        config::load(self.place.config.as_deref()).map_err(|faults| {
+            writeln!(io::stderr(), "{}", faults.render(config::wants_colour(&io::stderr()))).ok();
+            Exit::Configuration(faults.exit_code())
+        })
+    }
+
     /// Who may not read the configuration asks where it is by default.
-    fn socket(&self) -> Result<PathBuf, Exit> {
+    pub(super) fn socket(&self) -> Result<PathBuf, Exit> {
         if let Some(socket) = &self.socket {
             return Ok(socket.clone());
         }

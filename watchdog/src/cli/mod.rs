@@ -10,11 +10,13 @@ mod control;
 mod deadly;
 mod discover;
 mod doctor;
+mod drill;
 mod events;
 mod exit;
 mod fix;
 mod found;
 mod import_monit;
+mod injure;
 mod ladder;
 mod lock;
 mod name;
@@ -76,6 +78,8 @@ enum Command {
     ImportMonit(import_monit::ImportMonit),
     /// Say who is told of what; --test sends each a test message, and says what became of it
     Notify(notify::Notify),
+    /// Do harm to a service on purpose, and measure its recovery beside what is promised
+    Drill(drill::Drill),
     /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
     Replay(replay::Replay),
     /// Write man pages and completions, for those who make packages
@@ -117,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.main(),
         Command::ImportMonit(import) => import.main(),
         Command::Notify(notify) => notify.main(),
+        Command::Drill(drill) => drill.main(),
         Command::Replay(replay) => replay.main(),
         Command::Papers(papers) => papers.main(),
         Command::Schema(schema) => schema.main(),

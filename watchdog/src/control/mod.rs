@@ -49,6 +49,8 @@ pub const PAUSE: &str = "/v1/pause";
 pub const RESUME: &str = "/v1/resume";
 /// Restarts, through the policy: `{"services": ["web"], "reason": "…"}`.
 pub const RESTART: &str = "/v1/restart";
+/// Whether harm may be done to a service, by whoever asks, and then is: `{"services": ["web"], "fault": "kill"}`.
+pub const DRILL: &str = "/v1/drill";
 /// The configuration is read again.
 pub const RELOAD: &str = "/v1/reload";
 /// The group whose members may read.

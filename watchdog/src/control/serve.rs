@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{
-    Ask, Asks, EVENTS, GROUP, METRICS, PAUSE, RELOAD, RESTART, RESUME, STATUS,
+    Ask, Asks, DRILL, EVENTS, GROUP, METRICS, PAUSE, RELOAD, RESTART, RESUME, STATUS,
     events::{self, Gallery, Leash},
     metrics,
     peer::Peer,
@@ -105,7 +105,7 @@ pub async fn serve(socket: Socket, asks: Asks, tap: Tap) {
 fn router(api: Api) -> Router {
     let only_post = "this changes something: send it with POST (`curl -X POST`)";
     let paths = format!(
-        "there are {STATUS}, {METRICS}, {EVENTS}, and for root {PAUSE}, {RESUME}, {RESTART} and {RELOAD}"
+        "there are {STATUS}, {METRICS}, {EVENTS}, and for root {PAUSE}, {RESUME}, {RESTART}, {DRILL} and {RELOAD}"
     );
     Router::new()
         .route(STATUS, get(status))
@@ -114,6 +114,7 @@ fn router(api: Api) -> Router {
         .route(PAUSE, post(write::pause))
         .route(RESUME, post(write::resume))
         .route(RESTART, post(write::restart))
+        .route(DRILL, post(write::drill))
         .route(RELOAD, post(write::reload))
         .method_not_allowed_fallback(async move |method: Method| {
             let help = if method == Method::GET { only_post } else { "this is only read: send it with GET" };

@@ -243,8 +243,8 @@ async fn a15_services_are_meant_by_name_unit_group_or_pattern_and_each_once() {
             /v1/pause {"services": ["web"], "for": "10"}: `for` is no duration: "10": write "10m", "1h30m" or "2d"; or "ever", which lasts until it is resumed
         400 {"error":"a pause lasts from 1s to 366d","help":"or \"ever\", which lasts until it is resumed"}
             /v1/pause {"services": ["web"], "for": "0s"}: a pause lasts from 1s to 366d: or "ever", which lasts until it is resumed
-        400 {"error":"this is no such request: unknown field `service`, expected one of `services`, `for`, `reason` at line 1 column 10","help":"send {\"services\": [\"NAME\"]} as JSON"}
-            /v1/pause {"service": "web"}: this is no such request: unknown field `service`, expected one of `services`, `for`, `reason` at line 1 column 10: send {"services": ["NAME"]} as JSON
+        400 {"error":"this is no such request: unknown field `service`, expected one of `services`, `for`, `reason`, `fault` at line 1 column 10","help":"send {\"services\": [\"NAME\"]} as JSON"}
+            /v1/pause {"service": "web"}: this is no such request: unknown field `service`, expected one of `services`, `for`, `reason`, `fault` at line 1 column 10: send {"services": ["NAME"]} as JSON
         400 {"error":"this is no such request: expected value at line 1 column 1","help":"send {\"services\": [\"NAME\"]} as JSON"}
             /v1/pause web: this is no such request: expected value at line 1 column 1: send {"services": ["NAME"]} as JSON
         200 {"services":[{"service":"web","done":true,"said":"so it is"}]}

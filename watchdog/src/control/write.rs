@@ -16,12 +16,12 @@ use serde::Deserialize;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Ask, Fault, PAUSE, RELOAD, RESTART, RESUME, Reloaded, Report, Unknown, choose,
+    Ask, DRILL, Fault, PAUSE, RELOAD, RESTART, RESUME, Reloaded, Report, Unknown, choose,
     peer::Peer,
     reply::{fault, json},
     serve::{Api, PATIENCE, silent},
 };
-use crate::model::{Audit, Change, Wish};
+use crate::model::{Audit, Change, Injury, Wish};
 
 /// The body of a request.
 const BYTES: usize = 64 * 1024;
@@ -44,6 +44,7 @@ struct Asked {
     #[serde(rename = "for")]
     lasts: Option<String>,
     reason: Option<String>,
+    fault: Option<Injury>,
 }
 
 /// Why it is refused, and under which status.
@@ -75,6 +76,15 @@ pub(super) async fn restart(State(api): State<Api>, request: Request) -> Respons
         false => Ok(Wish::Restart { reason: reason(asked)? }),
     };
     change(api, RESTART, request, wish).await
+}
+
+pub(super) async fn drill(State(api): State<Api>, request: Request) -> Response<Body> {
+    let wish = |asked: &Asked| match (asked.fault, asked.services.len()) {
+        (Some(fault), 1) => Ok(Wish::Drill { fault }),
+        (Some(_), _) => Err(bad("a drill is of one service", "name one")),
+        (None, _) => Err(bad("a drill has a `fault`", "\"kill\", \"stop\" or \"hang\"")),
+    };
+    change(api, DRILL, request, wish).await
 }
 
 pub(super) async fn reload(State(api): State<Api>, request: Request) -> Response<Body> {

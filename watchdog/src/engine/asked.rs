@@ -25,6 +25,7 @@ impl Engine {
                     Wish::Pause { lasts, reason } => self.pause(&service, *lasts, by.to_string(), reason),
                     Wish::Resume => self.resume(&service),
                     Wish::Restart { reason } => self.restart(&service, by.to_string(), reason),
+                    Wish::Drill { fault } => self.drill(&service, *fault),
                 };
                 let incident = self.core.policy().standing(clock::now(), &service).and_then(|it| it.incident);
                 let incident = incident.filter(|_| matches!(wish, Wish::Restart { .. }) && done.is_ok());

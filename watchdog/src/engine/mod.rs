@@ -7,6 +7,7 @@
 
 mod asked;
 mod core;
+mod drill;
 mod hands;
 mod inputs;
 mod memory;

@@ -5,6 +5,7 @@
 
 mod check;
 mod doctor;
+mod drill;
 pub mod fix;
 mod lint;
 mod outlook;
@@ -19,6 +20,7 @@ mod why;
 pub(crate) use check::telling;
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
 pub use doctor::{Facts, Finding, Report, doctor};
+pub use drill::{Drill, Measured, Watcher, patience};
 pub use outlook::Outlook;
 pub use page::page;
 pub use replay::{Difference, Gap, Replay, replay};

@@ -86,7 +86,7 @@ pub(super) fn own(guard: &Guard, known: &Known) -> Vec<String> {
     }
     if unit.socket_activated {
         own.push(format!(
-            "{}it is started by its socket: while it is inactive it is healthy, and no heartbeat wakes it",
+            "{}started by its socket: while it is inactive it is healthy, and no heartbeat wakes it",
             triggers(traits, &[".socket"])
         ));
     }

@@ -41,6 +41,23 @@ pub enum Wish {
         /// Why.
         reason: String,
     },
+    /// To do harm, and to see what comes of it.
+    Drill {
+        /// Which.
+        fault: Injury,
+    },
+}
+
+/// What a drill does to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Injury {
+    /// Its main process is killed.
+    Kill,
+    /// All its processes are stopped: nothing is accepted any more.
+    Stop,
+    /// All but its main process are stopped: it looks alive.
+    Hang,
 }
 
 /// A change that an operator asks for.

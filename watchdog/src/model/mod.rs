@@ -29,7 +29,7 @@ mod unit;
 mod verdict;
 
 pub use ailment::{Ailing, Ailment, Ailments};
-pub use change::{Asker, Audit, Change, Changed, Wish};
+pub use change::{Asker, Audit, Change, Changed, Injury, Wish};
 pub use command::{Command, Pause};
 pub use evidence::{Connection, Evidence, Meaning};
 pub use name::{CgroupId, Incarnation, IncidentId, InvalidUnit, OrderId, Port, Service, Unit};

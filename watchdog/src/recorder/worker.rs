@@ -14,8 +14,11 @@ use super::{
 use crate::{
     clock,
     model::{Moment, Mono, Recorded},
-    systemd::cgroup::mount,
+    systemd::cgroup::{mount, of, pids},
 };
+
+/// So many processes of a unit are looked at.
+const PIDS: usize = 256;
 
 /// One recording.
 #[derive(Debug)]
@@ -110,7 +113,7 @@ fn passing(page: &mut Page, settings: &Settings, subject: &Subject) -> Result<Op
     if wants(Kind::Pressure) {
         page.part("the host", &cgroup::host())?;
     }
-    let directory = subject.state.as_ref().and_then(|state| cgroup::directory(&mount().ok()?, state));
+    let directory = subject.state.as_ref().and_then(|state| of(&mount().ok()?, state));
     let Some(directory) = directory else {
         page.part("the unit", "it has no cgroup any more: no process of it is left")?;
         return Ok(None);
@@ -118,7 +121,7 @@ fn passing(page: &mut Page, settings: &Settings, subject: &Subject) -> Result<Op
     if wants(Kind::Cgroup) {
         page.part("the unit's cgroup", &cgroup::figures(&directory))?;
     }
-    let pids = cgroup::pids(&directory);
+    let pids = pids(&directory, PIDS);
     if wants(Kind::Processes) {
         page.at(|| "the list of processes".to_owned());
         page.part("processes", &processes::table(&pids))?;

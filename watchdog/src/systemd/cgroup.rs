@@ -17,7 +17,7 @@ use std::{
 use rustix::fs::{Mode, OFlags, open, openat};
 
 use super::Error;
-use crate::model::CgroupId;
+use crate::model::{CgroupId, UnitState};
 
 /// Where the cgroup2 file system is mounted: `/sys/fs/cgroup`, on hybrid hosts `/sys/fs/cgroup/unified`.
 ///
@@ -63,6 +63,35 @@ pub fn directory(mount: &Path, id: CgroupId) -> Option<PathBuf> {
         }
     }
     None
+}
+
+/// The directory of the unit's present run; `None` when it is gone, or another run's already.
+pub fn of(mount: &Path, state: &UnitState) -> Option<PathBuf> {
+    let path = mount.join(state.cgroup_path.trim_start_matches('/'));
+    let id = std::fs::metadata(&path).ok()?.ino();
+    state.cgroup.is_some_and(|cgroup| cgroup.0 == id).then_some(path)
+}
+
+/// As systemd nests cgroups within a unit.
+const DEPTH: usize = 4;
+
+/// So many processes of a cgroup and of those below it at most, in the order of their numbers.
+pub fn pids(directory: &Path, most: usize) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut ahead = vec![(directory.to_path_buf(), 0)];
+    while let Some((directory, depth)) = ahead.pop() {
+        let procs = std::fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+        found.extend(procs.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid > 0));
+        if found.len() >= most {
+            break;
+        }
+        let below = std::fs::read_dir(&directory).into_iter().flatten().flatten();
+        let below = below.filter(|entry| depth < DEPTH && entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        ahead.extend(below.map(|entry| (entry.path(), depth + 1)));
+    }
+    found.sort_unstable();
+    found.truncate(most);
+    found
 }
 
 /// mountinfo writes space, tab, newline and backslash as three octal digits.

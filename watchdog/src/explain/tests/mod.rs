@@ -1,4 +1,5 @@
 mod doctor;
+mod drill;
 mod fix;
 mod lint;
 mod replay;
