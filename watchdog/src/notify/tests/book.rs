@@ -59,7 +59,7 @@ fn send(text: &mut String, book: &mut Book, now: Moment, message: &Message, brok
     let seconds = now.mono.0 / 1_000_000_000;
     let says = |notice: &notice::Notice| format!("{} {}", notice.service, notice.state);
     let says: Vec<String> = message.notices.iter().map(says).collect();
-    _ = writeln!(text, "{seconds:>5}  {}: {}", message.channel, says.join("; "));
+    _ = writeln!(text, "{seconds:<5}  {}: {}", message.channel, says.join("; "));
     let ended = if broken { Err("no route".to_owned()) } else { Ok(()) };
     for record in book.done(now.mono, &message.channel, ended) {
         match record.fate {
@@ -98,8 +98,8 @@ fn f8_a_quarantine_is_told_once_and_then_its_end() {
         &usual(),
         script,
         expect![[r#"
-               12  mail: web is in quarantine
-              202  mail: web is well again
+            12     mail: web is in quarantine
+            202    mail: web is well again
         "#]],
     );
 }
@@ -116,9 +116,9 @@ fn a_recovery_is_told_to_those_to_whom_the_failure_was_told_and_to_nobody_else()
         &channels,
         script,
         expect![[r#"
-               12  mail: web is in quarantine
-               12  log: web is in quarantine
-               22  mail: web is well again
+            12     mail: web is in quarantine
+            12     log: web is in quarantine
+            22     mail: web is well again
         "#]],
     );
 }
@@ -139,8 +139,8 @@ fn a_restart_that_helps_wakes_nobody_and_one_that_does_not_does() {
         &usual(),
         script,
         expect![[r#"
-               17  mail: web fails again after a restart
-               32  mail: web is well again
+            17     mail: web fails again after a restart
+            32     mail: web is well again
         "#]],
     );
 }
@@ -155,9 +155,9 @@ fn who_wants_to_know_of_each_restart_is_told() {
         &[channel("mail", &on, runs())],
         script,
         expect![[r#"
-               12  mail: web was restarted and is well again
-               22  mail: web is in quarantine
-               42  mail: web is well again
+            12     mail: web was restarted and is well again
+            22     mail: web is in quarantine
+            42     mail: web is well again
         "#]],
     );
 }
@@ -169,8 +169,8 @@ fn restarts_that_help_again_and_again_are_told_as_repeated() {
         &usual(),
         script.collect(),
         expect![[r#"
-             1802  mail: web needed a restart 3 times within 1h
-             3602  mail: web needed a restart 3 times within 1h
+            1802   mail: web needed a restart 3 times within 1h
+            3602   mail: web needed a restart 3 times within 1h
         "#]],
     );
 }
@@ -184,8 +184,8 @@ fn an_alert_that_differs_only_in_its_figures_is_told_once_in_a_while() {
         &usual(),
         script,
         expect![[r#"
-               12  mail: web needs a look
-             3612  mail: web needs a look
+            12     mail: web needs a look
+            3612   mail: web needs a look
         "#]],
     );
 }
@@ -201,15 +201,15 @@ fn what_does_not_work_is_tried_again_with_growing_pauses_and_given_up_in_the_end
         &usual(),
         script,
         expect![[r#"
-               12  mail: web is in quarantine
+            12     mail: web is in quarantine
                    no route, again at 22
-               22  mail: web is in quarantine
+            22     mail: web is in quarantine
                    no route, again at 42
-               42  mail: web is in quarantine
+            42     mail: web is in quarantine
                    no route, again at 82
-               82  mail: web is in quarantine
+            82     mail: web is in quarantine
                    no route, again at 162
-              162  mail: web is in quarantine
+            162    mail: web is in quarantine
                    given up: no route
         "#]],
     );
@@ -228,19 +228,19 @@ fn what_is_new_is_tried_soon_though_the_last_tries_failed() {
         &usual(),
         script,
         expect![[r#"
-               12  mail: web is in quarantine
+            12     mail: web is in quarantine
                    no route, again at 22
-               22  mail: web is in quarantine
+            22     mail: web is in quarantine
                    no route, again at 42
-               42  mail: web is in quarantine
+            42     mail: web is in quarantine
                    no route, again at 82
-               82  mail: web is in quarantine
+            82     mail: web is in quarantine
                    no route, again at 162
-              162  mail: web is in quarantine
+            162    mail: web is in quarantine
                    no route, again at 322
-              322  mail: web is in quarantine
+            322    mail: web is in quarantine
                    no route, again at 642
-              400  mail: web is in quarantine; php needs a look
+            400    mail: web is in quarantine; php needs a look
         "#]],
     );
 }
@@ -254,9 +254,9 @@ fn a_failure_and_its_end_that_could_not_be_told_are_told_together() {
         &usual(),
         script,
         expect![[r#"
-               12  mail: web is in quarantine
+            12     mail: web is in quarantine
                    no route, again at 22
-               22  mail: web is in quarantine; web is well again
+            22     mail: web is in quarantine; web is well again
         "#]],
     );
 }
@@ -305,11 +305,11 @@ fn after_a_death_of_watchdog_nothing_is_told_twice_and_nothing_is_left_out() {
         &usual(),
         script,
         expect![[r#"
-               12  mail: web is in quarantine
-               32  mail: php needs a look
+            12     mail: web is in quarantine
+            32     mail: php needs a look
                    no route, again at 42
-               42  mail: php needs a look
-               52  mail: web is well again
+            42     mail: php needs a look
+            52     mail: web is well again
         "#]],
     );
 }
@@ -324,9 +324,9 @@ fn after_a_reboot_those_who_were_told_of_a_failure_are_told_that_all_begins_afre
         &usual(),
         script,
         expect![[r#"
-               12  mail: web is in quarantine
-               22  mail: web begins afresh with the host
-               42  mail: web is in quarantine
+            12     mail: web is in quarantine
+            22     mail: web begins afresh with the host
+            42     mail: web is in quarantine
         "#]],
     );
 }
@@ -363,10 +363,10 @@ fn an_operators_stop_of_what_was_told_is_told_and_a_false_alarm_in_quarantine_is
         &usual(),
         script,
         expect![[r#"
-               12  mail: php needs a look
-               22  mail: php is left alone now
-               42  mail: web is in quarantine
-               62  mail: web is well again
+            12     mail: php needs a look
+            22     mail: php is left alone now
+            42     mail: web is in quarantine
+            62     mail: web is well again
         "#]],
     );
 }
