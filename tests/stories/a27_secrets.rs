@@ -58,7 +58,7 @@ fn a27_no_stream_status_metric_log_or_store_shows_a_secret() -> Result<()> {
             "watchdog status --json || test $? -le 4".to_owned(),
             "watchdog status || test $? -le 4".to_owned(),
             format!("{curl}/v1/status; {curl}/metrics"),
-            "cat /var/lib/watchdog/*".to_owned(),
+            "find /var/lib/watchdog -type f -exec cat {} +".to_owned(),
             "tr '\\0' '\\n' < /proc/$(pgrep -x watchdog | head -n 1)/cmdline".to_owned(),
         ];
         for line in read {
