@@ -69,7 +69,7 @@ fn discover_writes_what_listens_and_what_it_answered_and_that_loads_as_it_stands
 fn discover_lets_what_is_bad_already_alone_and_says_what_it_leaves_out() -> Result<()> {
     play(|lab| {
         lab.nginx()?;
-        lab.sh("sed -i 's,location / {.*,location / { return 503; },' /etc/nginx/sites-enabled/lab; nginx -s reload")?;
+        lab.sh("sed -i 's,location / {.*,location / { return 503; },' /etc/nginx/sites-enabled/lab; systemctl restart nginx")?;
         lab.until(SOON, || {
             let status = lab.get_within("http://127.0.0.1/", SOON)?.status;
             ensure!(status == 503, "{status}");
