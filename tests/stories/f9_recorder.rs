@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::stage::{QUICK, SOON, Stage, is_restart, play, recovered, recovered_once, victim};
 
 const UNIT: &str = "victim.service";
-const INCIDENTS: &str = "/var/lib/watchdog/incidents";
+const EVIDENCE: &str = "/var/lib/watchdog/evidence";
 
 fn is_recorded(event: &Event, service: &str, moment: &str) -> bool {
     event.is("fact", service) && event.data("known")["recorded"]["moment"] == moment
@@ -80,7 +80,7 @@ fn f9_what_a_service_hung_at_is_kept_before_it_is_restarted() -> Result<()> {
             ensure!(text.contains(expected), "no {expected:?} in:\n{text}");
         }
         ensure!(!text.contains("PATH="), "an environment is in:\n{text}");
-        let mode = lab.sh(&format!("stat --format='%a %U' {path} {INCIDENTS}"))?;
+        let mode = lab.sh(&format!("stat --format='%a %U' {path} {EVIDENCE}"))?;
         ensure!(mode == "600 root\n700 root\n", "it is not root's alone: {mode}");
         lab.until_answers("http://127.0.0.1:7000/", SOON)
     })
@@ -131,9 +131,9 @@ fn f9_a_recorder_that_hangs_holds_up_no_restart_beyond_its_bound_and_goes_on_lat
     play(|lab| {
         lab.victim("victim", 7000, "")?;
         lab.victim("other", 7001, "")?;
-        lab.sh(&format!("install --directory --mode=700 /var/lib/watchdog {INCIDENTS}"))?;
+        lab.sh(&format!("install --directory --mode=700 /var/lib/watchdog {EVIDENCE}"))?;
         let stuck =
-            "[Service]\nType=exec\nExecStart=/usr/local/bin/stuck-folder /var/lib/watchdog/incidents\n";
+            "[Service]\nType=exec\nExecStart=/usr/local/bin/stuck-folder /var/lib/watchdog/evidence\n";
         lab.unit("stuck.service", stuck)?;
         lab.sh("systemctl start stuck.service; until journalctl -u stuck.service -o cat | grep -qx stuck; do sleep 0.05; done")?;
         let both = victim("victim", 7000) + QUICK + &victim("other", 7001) + QUICK;
@@ -158,7 +158,7 @@ fn f9_a_recorder_that_hangs_holds_up_no_restart_beyond_its_bound_and_goes_on_lat
         // until it goes on
         lab.sh("systemctl stop stuck.service")?;
         lab.until(SOON, || {
-            let names = lab.sh(&format!("ls {INCIDENTS}"))?;
+            let names = lab.sh(&format!("ls {EVIDENCE}"))?;
             ensure!(names.contains("-victim-"), "it is still stuck: {names:?}");
             Ok(())
         })?;
@@ -202,7 +202,7 @@ fn f9_evidence_is_bounded_in_size_and_number_and_a_pipe_for_a_log_is_not_waited_
             .collect();
         ensure!(names.len() == 3, "{names:?}");
         lab.until(SOON, || {
-            let kept = lab.sh(&format!("ls {INCIDENTS}/*"))?;
+            let kept = lab.sh(&format!("ls {EVIDENCE}/*"))?;
             let kept: Vec<&str> = kept.lines().collect();
             ensure!(kept == [names[1].as_str(), names[2].as_str()], "kept {kept:?} of {names:?}");
             Ok(())

@@ -92,7 +92,7 @@ impl Hands {
             units_of: units(settings),
             pressing: Arc::default(),
             tables: Tables::new(edges.sockets, results.clone()),
-            recorder: Recorder::new(settings.state_directory.join(INCIDENTS), settings.recorder.clone()),
+            recorder: Recorder::new(settings.state_directory.join(EVIDENCE), settings.recorder.clone()),
             log_files: log_files(settings),
             states: BTreeMap::new(),
             results,
@@ -225,7 +225,7 @@ impl Hands {
 }
 
 /// Where the evidence of incidents is kept, within `state_directory`.
-const INCIDENTS: &str = "incidents";
+const EVIDENCE: &str = "evidence";
 
 fn log_files(settings: &Settings) -> BTreeMap<Service, Vec<PathBuf>> {
     let of = |logs: &[Log]| logs.iter().map(|log| log.path.clone()).collect();

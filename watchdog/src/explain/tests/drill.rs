@@ -90,7 +90,7 @@ fn f14_a_hang_is_measured_from_the_stall_to_the_good_answer_beside_what_is_promi
     let recorded = Recorded {
         incident: ID,
         moment: Moment::Restart,
-        path: "/var/lib/watchdog/incidents/it.txt".into(),
+        path: "/var/lib/watchdog/evidence/it.txt".into(),
         took: Duration::from_millis(9),
         missing: None,
     };
@@ -119,7 +119,7 @@ fn f14_a_hang_is_measured_from_the_stall_to_the_good_answer_beside_what_is_promi
               answer     3s704ms  web: alive in 4.00 ms: 127.0.0.1:80, status 200
                                   promised: as the unit stops and starts
             web: RECOVERED in 3.70 s with 1 restart
-            evidence: /var/lib/watchdog/incidents/it.txt
+            evidence: /var/lib/watchdog/evidence/it.txt
 
             watchdog why web tells the whole story
         "#]],
