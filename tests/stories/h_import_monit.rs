@@ -77,20 +77,20 @@ fn h_a_unit_that_is_down_is_known_by_its_pid_file() -> Result<()> {
         lab.nginx()?;
         lab.sh("systemctl stop nginx.service; test ! -e /run/nginx.pid")?;
         lab.write(
-            "/root/monitrc",
+            "/var/tmp/monitrc",
             "check process web with pidfile /var/run/nginx.pid\n start \"/opt/web up\"\n",
         )?;
-        let (toml, _) = import(lab, &["/root/monitrc"], 1)?;
+        let (toml, _) = import(lab, &["/var/tmp/monitrc"], 1)?;
         ensure!(toml.contains("unit = \"nginx.service\""), "{toml}");
         lab.write(
-            "/root/monitrc",
+            "/var/tmp/monitrc",
             "check process web with pidfile /run/other.pid\n start \"/opt/web up\"\n",
         )?;
-        let (toml, report) = import(lab, &["/root/monitrc"], 1)?;
+        let (toml, report) = import(lab, &["/var/tmp/monitrc"], 1)?;
         ensure!(report.contains("To fill in:\n  [service.web] unit"), "{report}");
         lab.configure(&toml)?;
         let said = lab.exec(&[PROGRAM, "check"])?;
         ensure!(said.contains("todo-web.service"), "{said}");
-        import(lab, &["/root/none"], 66).map(drop)
+        import(lab, &["/var/tmp/none"], 66).map(drop)
     })
 }

@@ -61,6 +61,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn main(self) -> Exit {
+        survival::one_heap();
         if !rustix::process::geteuid().is_root() {
             complain("not root: it loads probes into the kernel and restarts units; try `sudo watchdog run`");
             return Exit::NoPermission;

@@ -36,6 +36,17 @@ pub(super) fn spare() {
     }
 }
 
+/// One heap for all threads: each heap of a thread's own grows to what its worst moment needs, and is held in memory for ever.
+/// To be called before there is a second thread.
+pub(super) fn one_heap() {
+    #[cfg(target_env = "gnu")]
+    #[allow(unsafe_code, reason = "a call into the C library, without pointers")]
+    // SAFETY: mallopt may be called at any time; there is no other thread yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// Keeps in memory what is used from now on. To be called when the probes are loaded: what was taken for that could not be
 /// given back any more.
 pub(super) fn hold_memory() {
