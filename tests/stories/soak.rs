@@ -19,6 +19,9 @@ const ROUNDS_OF_WARM_UP: usize = 2;
 /// Resident memory may differ by this between the first and the last quarter: pages that the allocator keeps or returns.
 const GROWTH_KIB: u64 = 1024;
 
+/// A netlink socket that is opened when a table is first asked for, and then kept, is no growth.
+const LAZY: usize = 1;
+
 /// So many figures show how it grew.
 const STEPS: usize = 16;
 
@@ -84,7 +87,7 @@ fn soak_no_failure_of_many_is_missed_or_doubled_and_nothing_grows() -> Result<()
         lab.until(SOON, || {
             let now = watchdog.footprint()?.descriptors;
             ensure!(
-                now.len() <= at_first.len(),
+                now.len() <= at_first.len() + LAZY,
                 "{} descriptors are open, after the warm-up there were {}; more than then: {:?}",
                 now.len(),
                 at_first.len(),
