@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use watchdog::model::{FailureClass, Port, Rung, Saw, Serving};
 
 use crate::stage::{By, Puppet, Stage, play_by};
@@ -57,9 +57,13 @@ async fn settled(stage: &mut Stage, by: By) -> Result<()> {
     Ok(())
 }
 
+/// Stops all threads of a puppet. The signal goes to one of them: on a busy machine another one may well accept until that
+/// one has run and told the rest.
 fn stop(puppet: &Puppet) -> Result<()> {
-    let pid = Pid::from_raw(puppet.pid().try_into()?);
-    Ok(kill_process(pid.expect("a PID"), Signal::STOP)?)
+    let pid = Pid::from_raw(puppet.pid().try_into()?).expect("a PID");
+    kill_process(pid, Signal::STOP)?;
+    waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT)?;
+    Ok(())
 }
 
 /// The stall of port 8080, told in time for a client that connected then.
