@@ -111,7 +111,7 @@ impl Drill {
         if !self.there.json {
             writeln!(io::stderr(), "{}; waiting for its recovery", hurt.said).ok();
         }
-        let mut watcher = explain::Watcher::new(target.service.clone(), began);
+        let mut watcher = explain::Watcher::new(target.service.clone(), self.fault(), began);
         let heard = async {
             let each = onlooker.each(|line| {
                 if let Ok(line) = stream::read(line) {
@@ -133,7 +133,7 @@ impl Drill {
             }
         };
         let cut = runtime.block_on(heard);
-        let drill = watcher.told(self.fault(), hurt.said.clone(), guard, within);
+        let drill = watcher.told(hurt.said.clone(), guard, within);
         if !drill.recovered {
             let undone = hurt.undo();
             complain(format_args!("{}: {undone}", cut.unwrap_or("the stream ended")));

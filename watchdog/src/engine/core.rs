@@ -123,7 +123,7 @@ impl Core {
     pub fn answer(&mut self, now: Mono, answer: Box<Answer>) -> Vec<Effect> {
         let mut effects = Vec::new();
         self.catch_up(now, &mut effects);
-        self.suspicions.answered(now, &answer.service, answer.verdict);
+        self.suspicions.answered(now, &answer.service, answer.began, answer.verdict);
         self.decide(now, Input::Answer(answer), &mut effects);
         self.done(effects)
     }

@@ -59,7 +59,8 @@ pub struct Measured {
 #[derive(Clone, Debug)]
 pub struct Watcher {
     service: Service,
-    fault: Mono,
+    fault: Injury,
+    began: Mono,
     seen: Option<(Mono, String)>,
     dead: Option<(Mono, String)>,
     down: Option<(Mono, String)>,
@@ -72,10 +73,11 @@ pub struct Watcher {
 
 impl Watcher {
     /// The fault came at this moment.
-    pub fn new(service: Service, fault: Mono) -> Watcher {
+    pub fn new(service: Service, fault: Injury, began: Mono) -> Watcher {
         Watcher {
             service,
             fault,
+            began,
             seen: None,
             dead: None,
             down: None,
@@ -94,7 +96,7 @@ impl Watcher {
 
     /// One record of the stream, of whatever.
     pub fn hear(&mut self, record: &Record) {
-        if record.at < self.fault || record.subject.as_ref() != Some(&self.service) {
+        if record.at < self.began || record.subject.as_ref() != Some(&self.service) {
             return;
         }
         let told = || Some((record.at, sentence(record)));
@@ -138,7 +140,9 @@ impl Watcher {
             Said::Decision(tell) => match &tell.decision {
                 Decision::End(story) => {
                     let ours = self.incident.is_none() || self.incident == tell.incident;
-                    if ours && self.seen.is_some() {
+                    if ours && self.is_too_early(story.end) {
+                        self.incident = None;
+                    } else if ours && self.seen.is_some() {
                         self.incident = tell.incident;
                         self.end = Some((story.end, sentence(record)));
                     }
@@ -162,6 +166,15 @@ impl Watcher {
         }
     }
 
+    /// Processes stop one after the other, and the last of them may well have answered: the fault is still there.
+    fn is_too_early(&self, end: IncidentEnd) -> bool {
+        let lasts = match self.fault {
+            Injury::Stop | Injury::Hang => true,
+            Injury::Kill => false,
+        };
+        lasts && end == IncidentEnd::StoodDown && self.request.is_none()
+    }
+
     /// Sources tell of one moment out of order: the earliest counts.
     fn sees(&mut self, record: &Record) {
         if self.seen.as_ref().is_none_or(|(at, _)| record.at < *at) {
@@ -170,9 +183,9 @@ impl Watcher {
     }
 
     /// What came of it; `within` is `recorder.within`, where evidence is kept.
-    pub fn told(&self, fault: Injury, done: String, guard: &Guard, within: Option<Duration>) -> Drill {
-        let promises = promises(fault, guard, within);
-        let verdict = match fault {
+    pub fn told(&self, done: String, guard: &Guard, within: Option<Duration>) -> Drill {
+        let promises = promises(self.fault, guard, within);
+        let verdict = match self.fault {
             Injury::Kill => self.down.as_ref().or(self.dead.as_ref()),
             Injury::Stop | Injury::Hang => self.dead.as_ref().or(self.down.as_ref()),
         };
@@ -182,7 +195,7 @@ impl Watcher {
             ("request", self.request.as_ref()),
             ("answer", self.answer.as_ref()),
         ];
-        let mut before = Some(self.fault);
+        let mut before = Some(self.began);
         let mut all = Vec::new();
         for ((name, moment), (promised, limit)) in moments.into_iter().zip(promises) {
             let at = moment.map(|(at, _)| *at);
@@ -190,7 +203,7 @@ impl Watcher {
             let told = moment.map_or_else(|| self.missing(name), |(_, told)| told.clone());
             all.push(Measured {
                 name,
-                after_us: at.map(|at| u64::try_from(at.since(self.fault).as_micros()).unwrap_or(u64::MAX)),
+                after_us: at.map(|at| u64::try_from(at.since(self.began).as_micros()).unwrap_or(u64::MAX)),
                 told,
                 promised,
                 kept: took.zip(limit).map(|(took, limit)| took <= limit + TOLERANCE),
@@ -201,7 +214,7 @@ impl Watcher {
         Drill {
             service: self.service.clone(),
             unit: guard.unit.clone(),
-            fault,
+            fault: self.fault,
             done,
             moments: all,
             recovered,

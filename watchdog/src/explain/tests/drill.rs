@@ -61,26 +61,30 @@ fn action(after: u64, action: Action) -> Record {
 }
 
 fn recovered(after: u64) -> Record {
-    let story =
-        Story { end: IncidentEnd::Recovered, took: Duration::from_millis(after), restarts: 1, steps: vec![] };
+    ended(after, IncidentEnd::Recovered, ID)
+}
+
+fn ended(after: u64, end: IncidentEnd, incident: IncidentId) -> Record {
+    let restarts = u32::from(end == IncidentEnd::Recovered);
+    let story = Story { end, took: Duration::from_millis(after), restarts, steps: vec![] };
     let unit = "nginx.service".parse().unwrap();
     let decision = Decision::End(Box::new(story));
     Record::from(&Tell {
         service: web(),
         unit,
         incarnation: None,
-        incident: Some(ID),
+        incident: Some(incident),
         at: at(after),
         decision,
     })
 }
 
 fn check(fault: Injury, records: &[Record], expected: Expect) {
-    let mut watcher = Watcher::new(web(), FAULT);
+    let mut watcher = Watcher::new(web(), fault, FAULT);
     records.iter().for_each(|record| watcher.hear(record));
     assert!(watcher.is_over());
     let guard = nginx();
-    let drill = watcher.told(fault, "SIGSTOP sent".into(), &guard, Some(Duration::from_secs(2)));
+    let drill = watcher.told("SIGSTOP sent".into(), &guard, Some(Duration::from_secs(2)));
     expected.assert_eq(&format!("{drill}\n"));
 }
 
@@ -120,6 +124,39 @@ fn f14_a_hang_is_measured_from_the_stall_to_the_good_answer_beside_what_is_promi
                                   promised: as the unit stops and starts
             web: RECOVERED in 3.70 s with 1 restart
             evidence: /var/lib/watchdog/evidence/it.txt
+
+            watchdog why web tells the whole story
+        "#]],
+    );
+}
+
+#[test]
+fn f14_a_hang_is_not_over_because_the_last_worker_answered_before_it_stopped() {
+    let stall = Why::AcceptStall(Stall { port: Port(80), age: Duration::from_millis(250), waiting: 2 });
+    let suspected = |after| Record::from(&Suspicion { service: web(), at: at(after), why: stall.clone() });
+    check(
+        Injury::Hang,
+        &[
+            suspected(1),
+            answer(2, 5, Verdict::Alive),
+            ended(7, IncidentEnd::StoodDown, IncidentId { number: 6, ..ID }),
+            suspected(1_010),
+            answer(1_011, 3_000, Verdict::Dead),
+            action(4_230, Action::Restart { reset: false }),
+            answer(4_300, 4, Verdict::Alive),
+            recovered(4_304),
+        ],
+        expect![[r#"
+            web: SIGSTOP sent
+              seen           1ms  web: port 80 does not accept: 2 waiting, the oldest for 250 ms
+                                  promised: at once, by the signal or by the next client; by the backstop within 1m
+              verdict     4s11ms  web: DEAD after 3.00 s: 127.0.0.1:80, no complete answer within 3 s (phase: headers)
+                                  LATE: promised: within 3s200ms (timeout + retry_after)
+              request    4s230ms  web: restart nginx.service
+                                  promised: milliseconds after it (at most 2s where evidence hangs)
+              answer     4s304ms  web: alive in 4.00 ms: 127.0.0.1:80, status 200
+                                  promised: as the unit stops and starts
+            web: RECOVERED in 4.30 s with 1 restart
 
             watchdog why web tells the whole story
         "#]],

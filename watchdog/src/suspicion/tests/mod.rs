@@ -97,13 +97,18 @@ impl World {
                 vec![]
             }
             ["settings", rest @ ..] => self.room.replace(settings(&rest.join(" "))),
-            [verdict @ ("alive" | "dead" | "unknown"), service] => {
+            [verdict @ ("alive" | "dead" | "unknown"), service, rest @ ..] => {
+                let began = match rest {
+                    [] => self.now,
+                    ["began", at] => ms(at.parse().expect("milliseconds")),
+                    other => panic!("what is {other:?}"),
+                };
                 let verdict = match *verdict {
                     "alive" => Verdict::Alive,
                     "dead" => Verdict::Dead,
                     _ => Verdict::Unknown,
                 };
-                self.room.answered(self.now, &Service::new(service), verdict);
+                self.room.answered(self.now, &Service::new(service), began, verdict);
                 vec![]
             }
             ["inherit", unit, cgroup, main] => {

@@ -119,6 +119,104 @@ fn a_stall_that_is_over_takes_nothing_else_with_it() {
 }
 
 #[test]
+fn what_comes_after_a_heartbeat_began_is_asked_about_after_the_quiet_time() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         0 accept 80
+         1 exit 7 101 signal 11
+         5 exit 7 102 signal 11
+         8 alive web began 3
+         2000 alive web began 1009
+         5000 works",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 0 accept 80
+              0ns web, since 0ns: accepts stall on 80
+            > 1 exit 7 101 signal 11
+              1ms web, since 1ms: process 101 ended: Signal { signal: 11, core: false }
+            > 5 exit 7 102 signal 11
+              5ms web, since 5ms: process 102 ended: Signal { signal: 11, core: false }
+            > 8 alive web began 3
+              1.008s web, since 1ms: process 101 ended: Signal { signal: 11, core: false }
+            > 2000 alive web began 1009
+            > 5000 works
+        "#]],
+    );
+}
+
+#[test]
+fn what_came_before_a_heartbeat_began_is_answered_by_it() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         0 accept 80
+         1 exit 7 101 signal 11
+         8 alive web began 3
+         5000 works",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 0 accept 80
+              0ns web, since 0ns: accepts stall on 80
+            > 1 exit 7 101 signal 11
+              1ms web, since 1ms: process 101 ended: Signal { signal: 11, core: false }
+            > 8 alive web began 3
+            > 5000 works
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_over_before_the_verdict_is_not_asked_about_again() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 down 80 0
+         5 accept 80
+         6 over 80
+         8 alive web began 3
+         5000 works",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 down 80 0
+              0ns web, since 0ns: nothing listens on 80
+            > 5 accept 80
+              5ms web, since 5ms: accepts stall on 80
+            > 6 over 80
+            > 8 alive web began 3
+            > 5000 works
+        "#]],
+    );
+}
+
+#[test]
+fn a_process_that_was_told_to_stop_may_answer_once_more_and_is_asked_about_twice() {
+    check(
+        "web web.service own:80",
+        "0 only suspicions
+         0 unit web.service run=1 cgroup=7 main=100
+         0 sent 7 101 19 by 88
+         8 alive web began 3
+         1010 alive web began 1009
+         5000 works",
+        expect![[r#"
+            > 0 only suspicions
+            > 0 unit web.service run=1 cgroup=7 main=100
+            > 0 sent 7 101 19 by 88
+              0ns web, since 0ns: process 101 is stopped
+            > 8 alive web began 3
+              1.008s web, since 0ns: process 101 is stopped
+            > 1010 alive web began 1009
+            > 5000 works
+        "#]],
+    );
+}
+
+#[test]
 fn a_dead_answer_ends_the_quiet() {
     check(
         "web web.service own:80",
@@ -309,12 +407,12 @@ proptest! {
             let next = now + Duration::from_millis(pause);
             while let Some(at) = room.wake_at().filter(|at| *at <= next) {
                 asked += u64::from(!room.wake(at).is_empty());
-                room.answered(at, &web, Verdict::Alive);
+                room.answered(at, &web, at, Verdict::Alive);
             }
             now = next;
             let found = room.step(now, &Sign { at: now, source: Source::Ebpf, saw: saw(&["answer", "80"]) });
             asked += found.iter().filter(|found| matches!(found, Finding::Suspicion(_))).count() as u64;
-            room.answered(now, &web, Verdict::Alive);
+            room.answered(now, &web, now, Verdict::Alive);
         }
         // the first seven lead to the longest quiet
         prop_assert!(asked <= 8 + now.0 / 60_000_000_000, "{asked} heartbeats in {now} s");
