@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use crate::stage::{SELDOM, SOON, Stage, WEB, is_dead, not_restarted, play, victim};
 
 /// How long each story's clients go on in CI; `WATCHDOG_PATIENCE` asks for more seconds (600 at night).
-const SECONDS: u64 = 15;
+const SECONDS: u64 = 20;
 
 /// Reloads in CI; 50 are asked for, and at night there are as many as there is time for.
 const RELOADS: usize = 50;
