@@ -67,6 +67,11 @@ impl Tries {
         guard.burst.saturating_sub(u32::try_from(spent).unwrap_or(u32::MAX))
     }
 
+    /// Another restart before did not last.
+    pub(super) fn again(&self) -> bool {
+        self.series > 0
+    }
+
     /// Counts a restart, and sets the pause before the next one.
     pub(super) fn charge(&mut self, now: Mono, guard: &Guard, seed: &mut Seed) {
         self.spent.push_back(now);

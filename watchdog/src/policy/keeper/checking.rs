@@ -18,7 +18,8 @@ use crate::model::{Holder, Known, Moment, Mono, OrderId, PidStamp, Question};
 
 /// What the kernel tells is known in microseconds, and what must be measured in a fifth of a second.
 const QUICK: Duration = Duration::from_millis(500);
-/// On a host under pressure a look at the pressure is slow, too: before something that lives is stopped it has more time.
+/// On a host under pressure a look at the pressure is slow, too: before something that lives is stopped it has more time, and
+/// before what was started in vain is started again.
 const PRESSED: Duration = Duration::from_secs(5);
 /// After a start that failed there is time to search all processes of the host.
 const SEARCH: Duration = Duration::from_secs(2);
@@ -79,8 +80,9 @@ impl Keeper {
             }
             (Rung::Host, _) => None,
         };
+        let calm = plan == Plan::Restart || self.tries.again();
         let ask =
-            |question: Question| (self.look(desk, question), (question, desk.now + patience(plan, question)));
+            |question: Question| (self.look(desk, question), (question, desk.now + patience(calm, question)));
         let open = questions.into_iter().map(ask).chain(evidence).collect();
         let found = Found { ports_unknown, ..Found::default() };
         self.stage = Stage::Checking(Checking { plan, rule, rung, open, found });
@@ -258,10 +260,10 @@ impl Keeper {
     }
 }
 
-/// How long a plan waits for this answer.
-fn patience(plan: Plan, question: Question) -> Duration {
+/// How long a plan waits for this answer; a `calm` one is not the first help for what is dead.
+fn patience(calm: bool, question: Question) -> Duration {
     match question {
-        Question::Pressure if plan == Plan::Restart => PRESSED,
+        Question::Pressure if calm => PRESSED,
         Question::Unit
         | Question::Holders
         | Question::Pressure

@@ -190,7 +190,7 @@ fn a_gate_without_a_figure_is_open_and_that_is_told_once() {
 }
 
 #[test]
-fn a_look_at_a_stuck_disk_holds_a_start_for_half_a_second_and_a_restart_for_five() {
+fn a_look_at_a_stuck_disk_holds_a_first_start_for_half_a_second_and_all_else_for_five() {
     let living = "0 unit active
          0 alive
          1000 suspicion
@@ -207,4 +207,19 @@ fn a_look_at_a_stuck_disk_holds_a_start_for_half_a_second_and_a_restart_for_five
          2000 sleep";
     let log = log_of(gates, dead);
     assert!(log.contains("1.501s act web: Start { reset: false }"), "{log}");
+
+    // what was started in vain has time until its host is known to be well
+    let again = format!(
+        "{dead}
+         2001 queued 7
+         2002 unit active run=2
+         2003 job 7 done active
+         2004 exit signal 9
+         2005 unit failed run=2 result=signal
+         3500 nobody holds
+         9000 sleep"
+    );
+    let log = log_of(gates, &again);
+    assert!(log.contains("2.473203s look web: Pressure"), "{log}");
+    assert!(log.contains("7.473203s act web: Start { reset: false }"), "{log}");
 }
