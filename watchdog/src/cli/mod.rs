@@ -82,10 +82,10 @@ enum Command {
     Drill(drill::Drill),
     /// Tell a recorded event stream to the policy again: does it decide the same, bit for bit?
     Replay(replay::Replay),
-    /// Write man pages and completions, for those who make packages
+    /// Write man pages, completions and JSON Schemas, for those who make packages
     #[command(hide = true)]
     Papers(papers::Papers),
-    /// Print the JSON Schema (2020-12) of the event stream, or of the status
+    /// Print the JSON Schema (2020-12) of the configuration, of the event stream, or of the status
     Schema(schema::Schema),
 }
 

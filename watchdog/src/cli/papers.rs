@@ -1,4 +1,4 @@
-//! What it prints of itself: man pages and completions, made of the same words as `--help`. Packages install them.
+//! What it prints of itself: man pages and completions, made of the same words as `--help`, and JSON Schemas. Packages install them.
 
 use std::{
     fs,
@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Command, CommandFactory as _};
+use clap::{Command, CommandFactory as _, ValueEnum as _};
 use clap_complete::Shell;
 use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
 
-use super::{Arguments, Exit, complain, name};
+use super::{Arguments, Exit, complain, name, schema};
 use crate::config;
 
 /// `watchdog papers`.
@@ -51,6 +51,10 @@ fn write_all(folder: &Path, name: &str) -> io::Result<()> {
         let mut text = Vec::new();
         clap_complete::generate(shell, &mut command, name, &mut text);
         put(&folder.join(place), &text)?;
+    }
+    for of in schema::Of::value_variants() {
+        let of_what = of.to_possible_value().ok_or(ErrorKind::InvalidInput)?;
+        put(&folder.join(name).join(format!("{}.schema.json", of_what.get_name())), of.text()?.as_bytes())?;
     }
     Ok(())
 }
@@ -92,6 +96,14 @@ fn configuration(name: &str) -> String {
         ])
         .control("PP", [])
         .text([bold(format!("{name} check")), roman(" says every fault, and what will happen in each failure class. "), bold(format!("systemctl reload {}", name)), roman(" has it read again.")])
+        .control("PP", [])
+        .text([
+            roman("An editor that knows JSON Schemas completes keys and marks faults while one writes, after a first line "),
+            bold(format!("#:schema /usr/share/{name}/config.schema.json")),
+            roman(" (or wherever the output of "),
+            bold(format!("{name} schema config")),
+            roman(" was written to)."),
+        ])
         .control("SH", ["EXAMPLE"])
         .control("nf", []);
     for line in [
@@ -146,6 +158,15 @@ mod tests {
             assert!(read(place).contains("service-watchdog"), "{place}");
         }
         assert!(read("fish/vendor_completions.d/service-watchdog.fish").contains("-c service-watchdog"));
+        for of in ["config", "events", "status"] {
+            let place = format!("service-watchdog/{of}.schema.json");
+            let schema: serde_json::Value = serde_json::from_str(&read(&place)).expect(&place);
+            assert!(schema["$schema"].as_str().is_some_and(|draft| draft.contains("2020-12")), "{place}");
+            assert!(
+                read("bash-completion/completions/service-watchdog").contains(of),
+                "{of} is not completed"
+            );
+        }
     }
 
     #[test]

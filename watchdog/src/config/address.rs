@@ -12,7 +12,9 @@ pub(super) fn url(text: &str) -> Result<Target, Complaint> {
     const SUCH_AS: &str =
         "expected a URL such as \"http://www.example.com/\", \"https://…\" or \"tcp://host:port\"";
     if !text.contains("://") {
-        return Err(Complaint::new(SUCH_AS, "begin with http://, https:// or tcp://"));
+        return Err(
+            Complaint::new(SUCH_AS, "begin with http://, https:// or tcp://").matching("^[A-Za-z]+://")
+        );
     }
     if text.contains('#') {
         return Err(Complaint::new(
@@ -98,5 +100,5 @@ pub(super) fn connect(text: &str) -> Result<Connect, Complaint> {
         (Err(_), _) if text.starts_with('/') => format!("\"unix:{text}\" is a Unix socket"),
         (Err(_), _) => String::new(),
     };
-    Err(Complaint::new(SUCH_AS, help))
+    Err(Complaint::new(SUCH_AS, help).matching("^(dns$|unix:/|.*:[0-9]+$)"))
 }

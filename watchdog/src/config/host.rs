@@ -85,6 +85,7 @@ fn sinks(host: &Reader<'_>) -> Vec<Sink> {
                 "expected \"stdout\", \"journald\" or a full path",
                 "such as \"/var/log/watchdog.jsonl\"",
             )
+            .matching("^(stdout$|journald$|/)")
         }),
     };
     let Some(sinks) = host.list("events", "places for the events", sink) else { return vec![Sink::Stdout] };

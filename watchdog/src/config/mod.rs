@@ -19,6 +19,7 @@ mod pulse;
 mod reader;
 mod recorder;
 mod service;
+mod sketch;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -35,6 +36,7 @@ pub use fault::{Danger, Fault, Faults, Told, Written, wants_colour};
 use crate::{engine, heartbeat::Profiles, model::Service, policy, suspicion};
 use fault::{Place, Source};
 use reader::Reader;
+pub use sketch::schema;
 use tree::{Table, Value};
 
 /// Where a configuration is looked for unasked: `watchdog.toml` and `conf.d` in this folder.

@@ -24,26 +24,24 @@ const OF_SMTP: [&str; 6] = ["server", "port", "tls", "ca", "user", "password_fil
 pub(super) fn read(host: &Reader<'_>, sources: &[Source]) -> Settings {
     let Some(table) = host.table("notify") else { return Settings::default() };
     let mut channels = Vec::new();
-    let mut add = |reader: &Reader<'_>, name: String, way: Way| {
-        let way =
-            Channel { name: name_apart(&channels, name), on: on(reader), timeout: timeout(reader), way };
+    let mut add = |reader: &Reader<'_>, named: Option<(String, Way)>| {
+        let (on, timeout) = (on(reader), timeout(reader));
+        let Some((name, way)) = named else { return };
+        let way = Channel { name: name_apart(&channels, name), on, timeout, way };
         probe(reader, &way);
         channels.push(way);
     };
     for reader in table.tables("exec") {
-        if let Some(exec) = exec(&reader) {
-            add(&reader, format!("exec {}", exec.argv[0]), Way::Exec(exec));
-        }
+        let exec = exec(&reader);
+        add(&reader, exec.map(|exec| (format!("exec {}", exec.argv[0]), Way::Exec(exec))));
     }
     for reader in table.tables("webhook") {
-        if let Some(webhook) = webhook(&reader, sources) {
-            add(&reader, format!("webhook {}", webhook.host), Way::Webhook(webhook));
-        }
+        let hook = webhook(&reader, sources);
+        add(&reader, hook.map(|hook| (format!("webhook {}", hook.host), Way::Webhook(hook))));
     }
     for reader in table.tables("mail") {
-        if let Some(mail) = mail(&reader) {
-            add(&reader, format!("mail {}", mail.to.join(", ")), Way::Mail(mail));
-        }
+        let mail = mail(&reader);
+        add(&reader, mail.map(|mail| (format!("mail {}", mail.to.join(", ")), Way::Mail(mail))));
     }
     if !["exec", "webhook", "mail"].iter().any(|way| table.has(way)) {
         let help = "add [watchdog.notify.exec], [watchdog.notify.webhook] or [watchdog.notify.mail]";
@@ -91,7 +89,8 @@ fn on(reader: &Reader<'_>) -> BTreeSet<NoticeKind> {
         let known = NoticeKind::ALL.into_iter().find(|kind| kind.name() == text);
         known.ok_or_else(|| {
             let all: Vec<_> = NoticeKind::ALL.iter().map(|kind| format!("{:?}", kind.name())).collect();
-            Complaint::new(format!("expected {}", all.join(" or ")), "")
+            let words = NoticeKind::ALL.iter().map(|kind| kind.name()).collect();
+            Complaint::new(format!("expected {}", all.join(" or ")), "").words(words)
         })
     };
     let Some(kinds) = reader.list("on", "what to tell", word) else { return usual };
@@ -125,9 +124,8 @@ fn exec(reader: &Reader<'_>) -> Option<Exec> {
 
 fn webhook(reader: &Reader<'_>, sources: &[Source]) -> Option<Webhook> {
     reader.forbid("url_file", "url", "`url_file` is for a URL that is a secret: keep one");
-    if !reader.has("url_file") {
-        reader.require("url", "such as url = \"https://hooks.example.com/…\", or url_file = \"/full/path\"");
-    }
+    let help = "such as url = \"https://hooks.example.com/…\", or url_file = \"/full/path\"";
+    reader.require_one("url", "url_file", help);
     let given = reader.text("url", url);
     if given.as_ref().is_some_and(|(_, host, ..)| !is_near(host)) && is_shown(reader, "url", sources) {
         let title = "every user of this host can read this URL".into();
@@ -167,7 +165,7 @@ fn url(text: &str) -> Result<Url, Complaint> {
         ));
     }
     if !text.contains("://") {
-        return Err(Complaint::new(such_as, "begin with https:// or http://"));
+        return Err(Complaint::new(such_as, "begin with https:// or http://").matching("^[HhTtPpSs]+://"));
     }
     match address::url(text) {
         Ok(Target::Http { secure, host, port, path }) => Ok((secure, host, port, path)),
@@ -218,8 +216,9 @@ fn mail(reader: &Reader<'_>) -> Option<Mail> {
 }
 
 fn carrier(reader: &Reader<'_>) -> Option<Carrier> {
+    let sendmail = reader.argv("sendmail");
     if reader.has("sendmail") {
-        return Some(Carrier::Sendmail { argv: reader.argv("sendmail")? });
+        return Some(Carrier::Sendmail { argv: sendmail? });
     }
     let server = reader.text("server", server).unwrap_or_else(|| "localhost".into());
     let words = [("tls", MailTls::Tls), ("starttls", MailTls::Starttls), ("none", MailTls::None)];
@@ -243,12 +242,8 @@ fn carrier(reader: &Reader<'_>) -> Option<Carrier> {
         user => Ok(user.to_owned()),
     });
     let password = secret_line(reader, "password_file", |line| Ok(Secret(line.to_owned())));
-    for (key, other) in [("user", "password_file"), ("password_file", "user")] {
-        if reader.has(key) && !reader.has(other) {
-            let spots = vec![(reader.key_place(key), format!("`{other}` belongs to it"))];
-            reader.log.fault(format!("`{}` stands alone", reader.path_of(key)), spots, "");
-        }
-    }
+    reader.together("user", "password_file");
+    reader.together("password_file", "user");
     if password.is_some() && tls == MailTls::None && !is_near(&server) {
         let title = "the password goes over the network in clear text".into();
         reader.log.warn(reader.place("password_file"), title, "tls = \"starttls\", or \"tls\"");

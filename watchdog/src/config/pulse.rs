@@ -99,11 +99,12 @@ fn target(pulse: &Reader<'_>) -> Option<Target> {
     pulse.forbid("exec", "url", "two heartbeats are two [[…heartbeat]] tables");
     pulse.forbid("user", "url", "`user` is whom an `exec` runs as");
     let user = pulse.text("user", values::name);
-    if pulse.has("exec") && !pulse.has("url") {
-        return Some(Target::Exec { argv: pulse.argv("exec")?, user });
+    pulse.require_one("url", "exec", "such as url = \"http://127.0.0.1/\", or exec = [\"/full/path\"]");
+    let (argv, url) = (pulse.argv("exec"), pulse.text("url", address::url));
+    match pulse.has("url") {
+        true => url,
+        false => Some(Target::Exec { argv: argv?, user }),
     }
-    pulse.require("url", "such as url = \"http://127.0.0.1/\", or exec = [\"/full/path\"]");
-    pulse.text("url", address::url)
 }
 
 /// Keys that mean nothing to this kind of heartbeat: whoever wrote one expects something of it.
@@ -132,9 +133,9 @@ fn method(pulse: &Reader<'_>) -> String {
         let known = Method::from_bytes(text.as_bytes()).ok().filter(|method| *method != Method::CONNECT);
         let upper = known.filter(|_| text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'));
         let help = "methods are written in capitals";
-        upper
-            .map(|_| text.to_owned())
-            .ok_or_else(|| Complaint::new("expected a method such as \"GET\" or \"HEAD\"", help))
+        upper.map(|_| text.to_owned()).ok_or_else(|| {
+            Complaint::new("expected a method such as \"GET\" or \"HEAD\"", help).matching("^[A-Z-]+$")
+        })
     };
     let method = pulse.text("method", parse).unwrap_or_else(|| "GET".into());
     if !["GET", "HEAD", "OPTIONS"].contains(&method.as_str()) {

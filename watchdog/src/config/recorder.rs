@@ -47,7 +47,7 @@ pub(super) fn read(host: &Reader<'_>) -> Option<Settings> {
 fn kind(text: &str) -> Result<Kind, Complaint> {
     let found = Kind::ALL.iter().find(|(name, _)| *name == text);
     found.map(|(_, kind)| *kind).ok_or_else(|| {
-        let names: Vec<&str> = Kind::ALL.iter().map(|(name, _)| *name).collect();
-        Complaint::new(format!("expected one of {}", names.join(", ")), "")
+        let names: Vec<&'static str> = Kind::ALL.iter().map(|(name, _)| *name).collect();
+        Complaint::new(format!("expected one of {}", names.join(", ")), "").words(names)
     })
 }

@@ -137,7 +137,7 @@ pub(super) fn unit(text: &str) -> Result<Unit, Complaint> {
             Ok(_) if !text.contains('.') => format!("write {whole:?}"),
             _ => error.to_string(),
         };
-        Complaint::new(SUCH_AS, help)
+        Complaint::new(SUCH_AS, help).matching("\\.service$")
     })?;
     match text {
         "watchdog.service" | "service-watchdog.service" => Err(Complaint::new(
@@ -176,9 +176,7 @@ fn log(table: &Reader<'_>, own: Vec<Vec<u8>>) -> Option<Log> {
         "status",
         "`status` reads the common or combined format, `match` any other: keep one",
     );
-    if !table.has("match") {
-        table.require("status", "such as status = \"5xx\", or match = \"a regular expression\"");
-    }
+    table.require_one("status", "match", "such as status = \"5xx\", or match = \"a regular expression\"");
     let status =
         table.text("status", values::statuses).map(|range| BadLine::Status(*range.start(), *range.end()));
     let pattern = table.text("match", pulse::pattern).map(BadLine::Match);

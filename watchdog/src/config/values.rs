@@ -18,11 +18,33 @@ use crate::policy::{Over, Threshold};
 pub(super) struct Complaint {
     pub(super) expected: String,
     pub(super) help: String,
+    pub(super) takes: Takes,
+}
+
+/// What is expected of a text, as far as the JSON Schema of the configuration can say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// No more than that it is one.
+    Any,
+    /// At least that this regular expression is found in it.
+    Matching(&'static str),
+    /// One of these.
+    Words(Vec<&'static str>),
 }
 
 impl Complaint {
     pub(super) fn new(expected: impl Into<String>, help: impl Into<String>) -> Complaint {
-        Complaint { expected: expected.into(), help: help.into() }
+        Complaint { expected: expected.into(), help: help.into(), takes: Takes::Any }
+    }
+
+    /// In every text that is taken this regular expression is found.
+    pub(super) fn matching(self, pattern: &'static str) -> Complaint {
+        Complaint { takes: Takes::Matching(pattern), ..self }
+    }
+
+    /// No other words are taken.
+    pub(super) fn words(self, words: Vec<&'static str>) -> Complaint {
+        Complaint { takes: Takes::Words(words), ..self }
     }
 }
 
@@ -32,13 +54,15 @@ pub(super) const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// A duration such as `250ms` or `1h30m`, within limits.
 pub(super) fn duration(text: &str, limits: &RangeInclusive<Duration>) -> Result<Duration, Complaint> {
     const SUCH_AS: &str = "expected a duration such as \"250ms\", \"3s\", \"10m\" or \"1h30m\"";
+    const FORM: &str = "[0-9]\\s*[A-Za-zµμ:]";
     let help = match text.trim() {
         number if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => {
             format!("a number needs a unit: \"{number}s\" for seconds")
         }
         _ => String::new(),
     };
-    let span = SpanParser::new().parse_span(text).map_err(|_| Complaint::new(SUCH_AS, help))?;
+    let span =
+        SpanParser::new().parse_span(text).map_err(|_| Complaint::new(SUCH_AS, help).matching(FORM))?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok();
     let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
     match duration {
@@ -63,13 +87,18 @@ pub(super) fn percent(text: &str) -> Result<u32, Complaint> {
     let help = if text.parse::<f64>().is_ok() { format!("write \"{text}%\"") } else { String::new() };
     let fits = number.filter(|number| (0.0..=100.0).contains(number));
     let hundredths = fits.map(|percent| (percent * 100.0).round() as u32);
-    hundredths.ok_or_else(|| Complaint::new("expected a percentage such as \"1%\", from 0% to 100%", help))
+    hundredths.ok_or_else(|| {
+        Complaint::new("expected a percentage such as \"1%\", from 0% to 100%", help).matching("%$")
+    })
 }
 
 /// A number of bytes such as `64KiB`, within limits.
 pub(super) fn size(text: &str, limits: &RangeInclusive<u64>) -> Result<u64, Complaint> {
     const UNITS: [(&str, u32); 3] = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-    let such_as = || Complaint::new("expected a size such as \"64KiB\", \"1MiB\" or \"2GiB\"", "");
+    let such_as = || {
+        Complaint::new("expected a size such as \"64KiB\", \"1MiB\" or \"2GiB\"", "")
+            .matching("[0-9]\\s*(KiB|MiB|GiB)$")
+    };
     let (number, shift) = UNITS
         .iter()
         .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
@@ -90,6 +119,7 @@ pub(super) fn gate(text: &str) -> Result<Option<Threshold>, Complaint> {
             "expected a gate such as \"some avg10 > 40\", or \"off\"",
             "some or full, then avg10, avg60 or avg300 of /proc/pressure, then > and a percentage without its sign",
         )
+        .matching("^\\s*(off|(some|full)\\s+avg(10|60|300)\\s+>\\s+\\S+)\\s*$")
     };
     match words.as_slice() {
         ["off"] => Ok(None),
@@ -114,8 +144,10 @@ pub(super) fn gate(text: &str) -> Result<Option<Threshold>, Complaint> {
 
 /// HTTP statuses: `200-499`, `204`, or `5xx`.
 pub(super) fn statuses(text: &str) -> Result<RangeInclusive<u16>, Complaint> {
-    let complaint =
-        || Complaint::new("expected statuses such as \"200-499\", \"404\" or \"5xx\", from 100 to 599", "");
+    let complaint = || {
+        Complaint::new("expected statuses such as \"200-499\", \"404\" or \"5xx\", from 100 to 599", "")
+            .matching("^\\s*[1-5]([0-9]{2}|xx)\\s*(-\\s*[1-5][0-9]{2}\\s*)?$")
+    };
     let number = |text: &str| -> Result<u16, Complaint> {
         let digits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_digit());
         let number = digits.then(|| text.parse().ok()).flatten();
@@ -139,7 +171,8 @@ pub(super) fn name(text: &str) -> Result<String, Complaint> {
         false => Err(Complaint::new(
             "expected a name of 1 to 64 letters, digits, dots, underscores and hyphens",
             "",
-        )),
+        )
+        .matching("^[A-Za-z0-9._-]{1,64}$")),
     }
 }
 
@@ -147,7 +180,7 @@ pub(super) fn name(text: &str) -> Result<String, Complaint> {
 pub(super) fn path(text: &str) -> Result<PathBuf, Complaint> {
     match text.starts_with('/') && !text.contains('\0') {
         true => Ok(PathBuf::from(text)),
-        false => Err(Complaint::new("expected a full path, from the first slash", "")),
+        false => Err(Complaint::new("expected a full path, from the first slash", "").matching("^/")),
     }
 }
 

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod notify;
 mod sample;
+mod schema;
 mod values;
 mod warnings;
 
@@ -40,6 +41,9 @@ fn mode(path: &Path, mode: u32) {
 fn load_all(files: &[(&str, &str)]) -> (TempDir, Result<Loaded, Faults>) {
     let folder = folder(files);
     let loaded = load(Some(folder.path()));
+    if loaded.is_ok() {
+        files.iter().filter(|(name, _)| name.ends_with(".toml")).for_each(|(_, text)| schema::fits(text));
+    }
     (folder, loaded)
 }
 

@@ -3,14 +3,22 @@
 //! Invariant: a value that is absent is `None` without a fault; one that is wrong is `None` with a fault. Deliberately absent:
 //! defaults, which belong to the callers.
 
+mod rules;
+
 use std::{cell::RefCell, ops::RangeInclusive, time::Duration};
 
 use super::{
     fault::{Fault, Place, Written},
     keys,
+    sketch::{Form, Sketch},
     tree::{Entry, Node, Table, Value},
     values::{self, Complaint},
 };
+
+/// NUL fits nowhere: a parser's complaint about it says what it expects.
+const NOWHERE: &str = "\0";
+/// What a list of such values takes as a number, too.
+const A_NUMBER: &str = "404";
 
 /// What reading brought to light besides the values.
 #[derive(Debug, Default)]
@@ -18,6 +26,8 @@ pub(super) struct Log {
     pub(super) faults: RefCell<Vec<Fault>>,
     pub(super) warnings: RefCell<Vec<Written>>,
     pub(super) checked_only: RefCell<Vec<(String, &'static str)>>,
+    /// Nothing is read: what would be is written down here.
+    pub(super) sketch: Option<RefCell<Sketch>>,
 }
 
 impl Log {
@@ -122,8 +132,11 @@ impl<'a> Reader<'a> {
         join(&self.path, key)
     }
 
-    /// Every key of this table, in the order of the file.
+    /// Every key of this table, which may have any, in the order of the file.
     pub(super) fn names(&self) -> Vec<&'a str> {
+        if self.log.sketch.is_some() {
+            return vec![Sketch::ANY];
+        }
         let mut names: Vec<_> = self.table.entries.iter().collect();
         names.sort_by_key(|(_, entry)| entry.key.order());
         names.into_iter().map(|(name, _)| name.as_str()).collect()
@@ -131,6 +144,20 @@ impl<'a> Reader<'a> {
 
     fn entry(&self, key: &str) -> Option<&'a Entry> {
         self.table.entries.get(key)
+    }
+
+    /// The key as it is written; first, what may stand there is written down where somebody asks for that.
+    fn asked(&self, key: &str, form: impl FnOnce() -> Form) -> Option<&'a Entry> {
+        if let Some(sketch) = &self.log.sketch {
+            sketch.borrow_mut().key(&self.kind, key, form());
+        }
+        self.entry(key)
+    }
+
+    /// Whether all is only written down: then this, too.
+    fn is_sketched(&self, key: &str, form: Form) -> bool {
+        self.asked(key, || form);
+        self.log.sketch.is_some()
     }
 
     /// A fault of the value of `key`.
@@ -145,37 +172,20 @@ impl<'a> Reader<'a> {
 
     fn wrong_kind(&self, node: &Node, key: &str, expected: &str, help: &str) {
         let expected = format!("expected {expected}, found {}", node.value.kind());
-        self.complain_at(&node.place, key, &Complaint { expected, help: help.into() });
-    }
-
-    /// A key that must not stand beside another.
-    pub(super) fn forbid(&self, key: &str, beside: &str, help: &str) {
-        if let (Some(entry), Some(other)) = (self.entry(key), self.entry(beside)) {
-            let spots =
-                vec![(entry.key.clone(), "this one".into()), (other.key.clone(), "and this one".into())];
-            self.log.fault(format!("`{key}` and `{beside}` do not go together"), spots, help);
-        }
-    }
-
-    /// A key that must be there.
-    pub(super) fn require(&self, key: &str, help: &str) {
-        if !self.has(key) {
-            let title = format!("[{}] has no `{key}`", self.path);
-            self.log.fault(title, vec![(self.opened(), "in this table".into())], help);
-        }
+        self.complain_at(&node.place, key, &Complaint::new(expected, help));
     }
 
     /// A text, put through `parse`.
     pub(super) fn text<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, Complaint>) -> Option<T> {
+        if self.log.sketch.is_some() {
+            self.is_sketched(key, Form::text(parse(NOWHERE).err()));
+            return None;
+        }
         let entry = self.entry(key)?;
         let Value::Text(text) = &entry.node.value else {
-            // NUL fits nowhere: the parser's complaint about it says what it expects.
-            let (expected, help) = match parse("\0") {
-                Err(complaint) => (complaint.expected, complaint.help),
-                Ok(_) => ("expected a text".into(), String::new()),
-            };
-            let expected = format!("{expected}, found {}", entry.node.value.kind());
-            self.complain(key, &Complaint { expected, help });
+            let complaint = parse(NOWHERE).err().unwrap_or_else(|| Complaint::new("expected a text", ""));
+            let expected = format!("{}, found {}", complaint.expected, entry.node.value.kind());
+            self.complain(key, &Complaint { expected, ..complaint });
             return None;
         };
         parse(text).map_err(|complaint| self.complain(key, &complaint)).ok()
@@ -188,13 +198,16 @@ impl<'a> Reader<'a> {
             found.map(|(_, meaning)| *meaning).ok_or_else(|| {
                 let all: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
                 Complaint::new(format!("expected {}", all.join(" or ")), "")
+                    .words(words.iter().map(|(word, _)| *word).collect())
             })
         })
     }
 
     /// A duration within limits.
     pub(super) fn duration(&self, key: &str, limits: RangeInclusive<Duration>) -> Option<Duration> {
-        let entry = self.entry(key)?;
+        let from_to = || format!("from {} to {}", values::say(*limits.start()), values::say(*limits.end()));
+        let entry =
+            self.asked(key, || Form::text(values::duration(NOWHERE, &limits).err()).noting(&from_to()))?;
         if let Value::Integer(n) = entry.node.value {
             let help = format!("a number needs a unit: \"{n}s\" for seconds, \"{n}ms\" for milliseconds");
             self.wrong_kind(&entry.node, key, "a duration in quotes", &help);
@@ -205,7 +218,7 @@ impl<'a> Reader<'a> {
 
     /// A whole number within limits.
     pub(super) fn count(&self, key: &str, limits: RangeInclusive<u32>) -> Option<u32> {
-        let entry = self.entry(key)?;
+        let entry = self.asked(key, || Form::count(&limits))?;
         let expected = format!("a whole number from {} to {}", limits.start(), limits.end());
         let Value::Integer(n) = entry.node.value else {
             self.wrong_kind(&entry.node, key, &expected, "");
@@ -220,7 +233,7 @@ impl<'a> Reader<'a> {
 
     /// A share, above 0 and at most 1.
     pub(super) fn share(&self, key: &str) -> Option<f64> {
-        let entry = self.entry(key)?;
+        let entry = self.asked(key, Form::share)?;
         let share = match entry.node.value {
             Value::Float(n) => n,
             Value::Integer(1) => 1.0,
@@ -239,7 +252,7 @@ impl<'a> Reader<'a> {
 
     /// `true` or `false`.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        let entry = self.entry(key)?;
+        let entry = self.asked(key, Form::flag)?;
         if let Value::Flag(flag) = entry.node.value {
             return Some(flag);
         }
@@ -254,7 +267,7 @@ impl<'a> Reader<'a> {
         item: &str,
         mut parse: impl FnMut(&str) -> Result<T, Complaint>,
     ) -> Option<Vec<(T, Place)>> {
-        let entry = self.entry(key)?;
+        let entry = self.asked(key, || Form::list(item, parse(NOWHERE).err(), parse(A_NUMBER).is_ok()))?;
         let Value::List(nodes) = &entry.node.value else {
             self.wrong_kind(&entry.node, key, &format!("a list of {item}"), "put it in brackets: [\"…\"]");
             return None;
@@ -277,6 +290,9 @@ impl<'a> Reader<'a> {
 
     /// A program and its arguments.
     pub(super) fn argv(&self, key: &str) -> Option<Vec<String>> {
+        if self.is_sketched(key, Form::argv()) {
+            return None;
+        }
         let argv = self.list(key, "a program and its arguments", |text| {
             if text.contains('\0') {
                 Err(Complaint::new("expected a text without NUL", ""))
@@ -298,6 +314,9 @@ impl<'a> Reader<'a> {
 
     /// A table below this one.
     pub(super) fn table(&self, key: &str) -> Option<Reader<'a>> {
+        if self.is_sketched(key, Form::Table) {
+            return Some(self.below(self.table, key));
+        }
         let entry = self.entry(key)?;
         let Value::Table(table) = &entry.node.value else {
             self.wrong_kind(
@@ -313,6 +332,9 @@ impl<'a> Reader<'a> {
 
     /// A table below this one, or several: `[[…]]`.
     pub(super) fn tables(&self, key: &str) -> Vec<Reader<'a>> {
+        if self.is_sketched(key, Form::Tables) {
+            return vec![self.below(self.table, key)];
+        }
         let Some(entry) = self.entry(key) else { return Vec::new() };
         let nodes = match &entry.node.value {
             Value::List(nodes) => nodes.as_slice(),
