@@ -12,6 +12,7 @@ mod hands;
 mod inputs;
 mod memory;
 mod ourselves;
+mod past;
 mod prepared;
 mod programs;
 mod reload;
@@ -37,7 +38,7 @@ pub use rungs::rungs;
 pub use settings::Settings;
 pub use tables::Table;
 
-use self::{hands::Hands, memory::Memory, rungs::Rungs, tally::Tally};
+use self::{hands::Hands, memory::Memory, past::Past, rungs::Rungs, tally::Tally};
 use crate::{
     clock,
     model::{
@@ -45,7 +46,7 @@ use crate::{
         Sign, Status, Tick, Unit, Watch,
     },
     notify::{self, Notify},
-    stream::{Record, Stream},
+    stream::{Kept, Record, Stream},
 };
 
 /// How many signs may wait for the engine; a source that finds no room counts what it drops and says so.
@@ -132,6 +133,9 @@ pub struct Engine {
     reconcile_at: Mono,
     since: Mono,
     tally: Tally,
+    /// Where what was told before is read from, and what of it `status` says.
+    kept: Kept,
+    past: Past,
     other_ticks: Vec<Tick>,
     /// There is no configuration.
     discovered: bool,
@@ -179,6 +183,8 @@ impl Engine {
             reconcile_at: clock::now() + RECONCILE,
             since: clock::now(),
             tally: Tally::default(),
+            kept: Kept::new(&settings.state_directory),
+            past: Past::default(),
             other_ticks: Vec::new(),
             discovered,
         })
@@ -208,6 +214,7 @@ impl Engine {
     pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         self.watch.send_replace(self.core.watch().clone());
         self.name_units();
+        self.past.read(self.kept.clone(), self.core.policy().settings().services.into_keys().collect());
         for order in std::mem::take(&mut self.begin) {
             self.order(order);
         }

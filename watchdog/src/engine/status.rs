@@ -37,7 +37,7 @@ impl Engine {
     pub(super) fn status(&self) -> Status {
         let (now, policy) = (clock::now(), self.core.policy());
         let counted = |standing: ServiceStatus| ServiceStatus {
-            last: self.tally.last(&standing.service),
+            last: self.tally.last(&standing.service).or_else(|| self.past.last(&standing.service)),
             counts: self.tally.counts(&standing.service),
             ..standing
         };

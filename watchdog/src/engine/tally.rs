@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     model::{
-        Action, Counts, Decision, IncidentEnd, LastIncident, Saw, Service, Sign, Source, SourceStatus,
-        Verdict,
+        Action, Counts, Decision, IncidentEnd, LastIncident, Saw, Service, Sign, Source, SourceStatus, Story,
+        Tell, Verdict,
     },
     stream::{Record, Said},
 };
@@ -49,10 +49,7 @@ impl Tally {
                     IncidentEnd::Quarantined => &mut counts.quarantined,
                     IncidentEnd::StoodDown | IncidentEnd::Superseded => &mut counts.stood_down,
                 } += 1;
-                let (end, took, restarts) = (story.end, story.took, story.restarts);
-                let last_step = story.steps.last().map(|step| step.what.clone()).unwrap_or_default();
-                let last = LastIncident { id: tell.incident, end, ended: tell.at, took, restarts, last_step };
-                self.last.insert(tell.service.clone(), last);
+                self.last.insert(tell.service.clone(), ended(tell, story));
             }
             Said::Fact(_)
             | Said::Command(_)
@@ -118,4 +115,11 @@ impl Tally {
             | Saw::Listeners(_) => {}
         }
     }
+}
+
+/// An incident that has ended, in short.
+pub(super) fn ended(tell: &Tell, story: &Story) -> LastIncident {
+    let last_step = story.steps.last().map(|step| step.what.clone()).unwrap_or_default();
+    let (end, took, restarts) = (story.end, story.took, story.restarts);
+    LastIncident { id: tell.incident, end, ended: tell.at, took, restarts, last_step }
 }

@@ -18,7 +18,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Record, Said, drain::Out, journal, line};
-use crate::model::{Known, Service, Verdict};
+use crate::model::{Decision, Known, Service, Tell, Verdict};
 pub(super) use files::Recent;
 use incidents::Incidents;
 pub use sorter::{Incident, incidents_of};
@@ -137,6 +137,33 @@ impl Kept {
     pub fn incidents(&self, service: &Service) -> io::Result<Vec<Incident>> {
         let text = files::text(&incidents::place(&self.folder.join(INCIDENTS), service))?;
         Ok(incidents_of(service, &text))
+    }
+
+    /// How the last incident of this service ended that has, and when by the wall clock of then.
+    ///
+    /// # Errors
+    /// A file is there and cannot be read.
+    pub fn last_end(&self, service: &Service) -> io::Result<Option<(Timestamp, Tell)>> {
+        let text = files::text(&incidents::place(&self.folder.join(INCIDENTS), service))?;
+        let end = |line: &str| {
+            let line = line::read(line).ok().filter(|line| line.record.subject.as_ref() == Some(service))?;
+            match line.record.said {
+                Said::Decision(tell) if matches!(tell.decision, Decision::End(_)) => Some((line.time, tell)),
+                Said::Decision(_)
+                | Said::Sign(_)
+                | Said::Fact(_)
+                | Said::Command(_)
+                | Said::Audit(_)
+                | Said::Suspicion(_)
+                | Said::Heartbeat(_)
+                | Said::Action(_)
+                | Said::Outcome(_)
+                | Said::Notified(_)
+                | Said::Loss(_)
+                | Said::State(_) => None,
+            }
+        };
+        Ok(text.lines().rev().find_map(end))
     }
 
     /// Services of which an incident is kept.
