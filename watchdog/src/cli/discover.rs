@@ -1,10 +1,10 @@
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use super::{Exit, complain, found, write};
-use crate::config::discover;
+use super::{Exit, complain, found, name, write};
+use crate::config::{self, discover};
 
 /// `watchdog discover`.
 #[derive(Debug, clap::Args)]
@@ -48,11 +48,7 @@ impl Discover {
                 complain(fault);
                 return Exit::CannotCreate;
             }
-            complain(format_args!(
-                "written to {1}, services: {0}; next: `watchdog check --config {1}`, `watchdog run --observe --config {1}`",
-                findings.units.len(),
-                path.display()
-            ));
+            complain(written(findings.units.len(), path));
         }
         let said = match (self.json, &self.output) {
             (true, _) => {
@@ -72,5 +68,32 @@ impl Discover {
                 Exit::System
             }
         }
+    }
+}
+
+/// What was done, and what comes next.
+fn written(services: usize, path: &Path) -> String {
+    let usual = path == Path::new(config::DEFAULT_FOLDER).join("watchdog.toml");
+    let place = if usual { String::new() } else { format!(" --config {}", path.display()) };
+    let (s, name, path) = (if services == 1 { "" } else { "s" }, name::called(), path.display());
+    format!(
+        "{services} service{s} written to {path}; next: `{name} check{place}`, then `{name} run --observe{place}`, which acts on nothing"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_place_needs_no_argument_and_another_one_does() {
+        let usual = written(1, Path::new("/etc/watchdog/watchdog.toml"));
+        assert!(usual.starts_with("1 service written to /etc/watchdog/watchdog.toml; next: `"), "{usual}");
+        assert!(!usual.contains("--config"), "{usual}");
+        let other = written(2, Path::new("/tmp/a.toml"));
+        assert!(
+            other.contains("2 services") && other.contains("run --observe --config /tmp/a.toml`"),
+            "{other}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 use super::{
     Exit,
     ask::{There, failed},
+    check,
 };
 use crate::{
     config,
@@ -44,7 +45,9 @@ impl Status {
             now.services = chosen.into_iter().map(|at| now.services[at].clone()).collect();
         }
         let worst = now.services.iter().map(|it| it.health).max().unwrap_or(Health::Well);
-        self.there.say(&now, || explain::status(&now, config::wants_colour(&std::io::stdout())))?;
+        self.there.say(&now, || {
+            explain::status(&now, check::columns(), config::wants_colour(&std::io::stdout()))
+        })?;
         Ok(worst)
     }
 }

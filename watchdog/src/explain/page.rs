@@ -11,18 +11,7 @@ const NARROW: usize = 50;
 pub fn page(text: &str, columns: Option<usize>, coloured: bool) -> String {
     let mut page = String::with_capacity(text.len() * 2);
     for line in ordered(text, columns.is_some()) {
-        let hang = " ".repeat(hang(line));
-        let wrapped = match columns.filter(|columns| *columns >= NARROW && line.chars().count() > *columns) {
-            Some(columns) => {
-                let options = Options::new(columns)
-                    .subsequent_indent(&hang)
-                    .word_separator(WordSeparator::AsciiSpace)
-                    .word_splitter(WordSplitter::NoHyphenation)
-                    .break_words(false);
-                textwrap::fill(line, options)
-            }
-            None => line.to_owned(),
-        };
+        let wrapped = folded(line, columns, hang(line));
         match colour(line).filter(|_| coloured) {
             Some((colour, label)) => {
                 let (label, rest) = wrapped.split_at(label.min(wrapped.len()));
@@ -32,6 +21,21 @@ pub fn page(text: &str, columns: Option<usize>, coloured: bool) -> String {
         }
     }
     page
+}
+
+/// A line as a terminal of so many columns shows it: what does not fit goes on below, behind so many spaces.
+pub(super) fn folded(line: &str, columns: Option<usize>, hang: usize) -> String {
+    let Some(columns) = columns.filter(|columns| *columns >= NARROW && line.chars().count() > *columns)
+    else {
+        return line.to_owned();
+    };
+    let hang = " ".repeat(hang);
+    let options = Options::new(columns)
+        .subsequent_indent(&hang)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .break_words(false);
+    textwrap::fill(line, options)
 }
 
 /// The lines; where a person reads them, what matters stands before the last one, which is the sum.

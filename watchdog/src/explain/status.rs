@@ -2,7 +2,10 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::check::{say, several};
+use super::{
+    check::{say, several},
+    page::folded,
+};
 use crate::{
     model::{
         FileState, Health, Hold, IncidentEnd, LoadState, Mono, OpenIncident, ServiceStatus, Serving,
@@ -17,38 +20,41 @@ const FOR_EVER: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 /// So many that are not well are named in the last line; more are counted.
 const NAMED: usize = 8;
 
-/// The text for people; with colours where they are wanted.
-pub fn status(status: &Status, coloured: bool) -> String {
+/// What goes on with a service, on lines of its own below it.
+const BELOW: usize = 4;
+
+/// The text for people; on a terminal of so many columns folded, and with colours where they are wanted.
+pub fn status(status: &Status, columns: Option<usize>, coloured: bool) -> String {
     let mut text = format!("watchdog {}, running for {}", status.version, ago(status.at, status.since));
     if status.discovered {
         text += "; there is no configuration: it only observes what `watchdog discover` finds here, and NOTHING IS RESTARTED";
     } else if status.observe {
         text += "; it only observes: everything is decided and nothing is done";
     }
-    text += "\n\n";
-    services(&mut text, status, coloured);
+    text = folded(&text, columns, 0) + "\n\n";
+    services(&mut text, status, columns, coloured);
     if !status.rungs.is_empty() {
         text += "\nFailures are seen by\n";
-        let width = status.rungs.iter().map(|it| it.rung.name().len()).max().unwrap_or(0);
-        status.rungs.iter().for_each(|serving| rung(&mut text, serving, width));
+        rungs(&mut text, &status.rungs, columns);
     }
     let trouble: Vec<String> =
         status.sources.iter().filter_map(source).chain(status.events.iter().filter_map(sink)).collect();
     if !trouble.is_empty() {
         text += "\nSources and sinks in trouble\n";
-        trouble.iter().for_each(|line| text += &format!("  {line}\n"));
+        trouble.iter().for_each(|line| text += &(folded(&format!("  {line}"), columns, BELOW) + "\n"));
     }
     if !status.ticks.is_empty() {
         text += "\nWhat ticks while all is well\n";
     }
     let width = status.ticks.iter().map(|tick| say(tick.every).len()).max().unwrap_or(0);
     for tick in &status.ticks {
-        text += &format!("  every {:<width$}  {}\n", say(tick.every), tick.what);
+        let line = format!("  every {:<width$}  {}", say(tick.every), tick.what);
+        text += &(folded(&line, columns, "  every   ".len() + width) + "\n");
     }
-    text + "\n" + &summary(status)
+    text + "\n" + &folded(&summary(status), columns, BELOW) + "\n"
 }
 
-fn services(text: &mut String, status: &Status, coloured: bool) {
+fn services(text: &mut String, status: &Status, columns: Option<usize>, coloured: bool) {
     let head = ["SERVICE", "ENABLED", "ACTIVE", "HEALTHY", "RESTARTS LEFT", ""].map(str::to_owned);
     let rows = status.services.iter().map(|it| {
         let restarts = format!("{} of {} in {}", it.budget.left, it.budget.of, say(it.budget.within));
@@ -69,9 +75,14 @@ fn services(text: &mut String, status: &Status, coloured: bool) {
                 None => line += &padded,
             }
         }
-        line += &cells[5];
+        let whole = widths.iter().map(|width| width + 2).sum::<usize>() + cells[5].chars().count();
+        let fits = columns.is_none_or(|columns| whole <= columns);
+        line += if fits { &cells[5] } else { "" };
         *text += line.trim_end();
         *text += "\n";
+        if !fits {
+            *text += &(folded(&format!("{:BELOW$}{}", "", cells[5]), columns, BELOW) + "\n");
+        }
     }
     let budget = status.budget;
     *text += &format!(
@@ -176,23 +187,32 @@ fn summary(status: &Status) -> String {
         more => format!(" and {more} more"),
     };
     match (all, ill.len()) {
-        (0, _) => "no service is watched\n".to_owned(),
-        (1, 0) => "it is well\n".to_owned(),
-        (_, 0) => format!("all {all} services are well\n"),
+        (0, _) => "no service is watched".to_owned(),
+        (1, 0) => "it is well".to_owned(),
+        (_, 0) => format!("all {all} services are well"),
         (_, some) => {
-            format!("{some} of {} not well: {}{more}\n", several(all as u32, "service"), named.join(", "))
+            format!("{some} of {} not well: {}{more}", several(all as u32, "service"), named.join(", "))
         }
     }
 }
 
-fn rung(text: &mut String, serving: &Serving, width: usize) {
-    let Serving { class, rung, why } = serving;
-    let line = match why.is_empty() {
-        true => format!("  {:<14} {}", class.name(), rung.name()),
-        false => format!("  {:<14} {:<width$}  nothing better: {why}", class.name(), rung.name()),
-    };
-    *text += &line;
-    *text += "\n";
+/// One line for all classes that are seen alike.
+fn rungs(text: &mut String, rungs: &[Serving], columns: Option<usize>) {
+    let mut alike: Vec<(&Serving, Vec<&str>)> = Vec::new();
+    for serving in rungs {
+        let same =
+            alike.iter_mut().find(|(first, _)| (first.rung, &first.why) == (serving.rung, &serving.why));
+        match same {
+            Some((_, classes)) => classes.push(serving.class.name()),
+            None => alike.push((serving, vec![serving.class.name()])),
+        }
+    }
+    let width = alike.iter().map(|(it, _)| it.rung.name().len()).max().unwrap_or(0);
+    for (Serving { rung, why, .. }, classes) in alike {
+        let why = if why.is_empty() { String::new() } else { format!("; nothing better: {why}") };
+        let line = format!("  {:<width$}  {}{why}", rung.name(), classes.join(", "));
+        *text += &(folded(&line, columns, width + BELOW) + "\n");
+    }
 }
 
 fn source(it: &SourceStatus) -> Option<String> {

@@ -61,7 +61,7 @@ fn host(services: Vec<ServiceStatus>) -> Status {
 }
 
 fn check(now: &Status, expected: Expect) {
-    expected.assert_eq(&status(now, false));
+    expected.assert_eq(&status(now, None, false));
 }
 
 #[test]
@@ -143,8 +143,14 @@ fn each_class_says_its_rung_and_why_no_better_one_serves() {
         observe: true,
         rungs: vec![
             Serving { class: FailureClass::Exit, rung: Rung::TpBtf, why: String::new() },
+            Serving { class: FailureClass::Sender, rung: Rung::TpBtf, why: String::new() },
             Serving {
                 class: FailureClass::AcceptStall,
+                rung: Rung::SockDiag,
+                why: "the kernel is locked down".into(),
+            },
+            Serving {
+                class: FailureClass::AnswerStall,
                 rung: Rung::SockDiag,
                 why: "the kernel is locked down".into(),
             },
@@ -178,8 +184,8 @@ fn each_class_says_its_rung_and_why_no_better_one_serves() {
             19 restarts left of 20 in 10m for all services together
 
             Failures are seen by
-              exit           tp_btf
-              accept_stall   sock_diag  nothing better: the kernel is locked down
+              tp_btf     exit, sender
+              sock_diag  accept_stall, answer_stall; nothing better: the kernel is locked down
 
             Sources and sinks in trouble
               ebpf has lost 9 records, in 2 gaps, each looked at again
@@ -197,7 +203,39 @@ fn each_class_says_its_rung_and_why_no_better_one_serves() {
 
 #[test]
 fn only_what_is_healthy_or_not_has_a_colour() {
-    let text = status(&host(vec![well("web")]), true).replace('\x1b', "ESC");
+    let text = status(&host(vec![well("web")]), None, true).replace('\x1b', "ESC");
     let coloured: Vec<&str> = text.lines().filter(|line| line.contains("ESC")).collect();
     expect!["web      yes      yes     ESC[32myes      ESC[0m3 of 3 in 5m"].assert_eq(&coloured.join("\n"));
+}
+
+#[test]
+fn on_a_terminal_what_does_not_fit_stands_below_its_service() {
+    let paused = |name, reason: &str| ServiceStatus {
+        pause: Some(Pause { until: at(10_600), since: Wall(0), by: "ann".into(), reason: reason.into() }),
+        ..well(name)
+    };
+    let why = "probes cannot be loaded: the kernel is locked down, see lockdown=";
+    let now = Status {
+        rungs: vec![Serving { class: FailureClass::Exit, rung: Rung::Systemd, why: why.into() }],
+        ..host(vec![paused("mail", "the disks are replaced, and nobody may look at it"), paused("web", "")])
+    };
+    expect![[r#"
+        watchdog 1.2.3, running for 2h30m
+
+        SERVICE  ENABLED  ACTIVE  HEALTHY  RESTARTS LEFT
+        mail     yes      yes     yes      3 of 3 in 5m
+            PAUSED by ann for another 10m (the disks are replaced, and nobody may
+            look at it)
+        web      yes      yes     yes      3 of 3 in 5m
+            PAUSED by ann for another 10m
+
+        19 restarts left of 20 in 10m for all services together
+
+        Failures are seen by
+          systemd  exit; nothing better: probes cannot be loaded: the kernel is
+                   locked down, see lockdown=
+
+        all 2 services are well
+    "#]]
+    .assert_eq(&status(&now, Some(76), false));
 }

@@ -153,7 +153,7 @@ fn g12_a_death_is_told_with_its_killer_the_rule_the_action_and_the_time_between_
             What happened  main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0, session-3.scope)
                            nobody listens on port 80 any more
 
-            Decision       decided: start nginx.service, because the unit ended: signal 9 (SIGKILL)
+            Decision       start nginx.service, because the unit ended: signal 9 (SIGKILL)
 
             Action         start nginx.service
 
@@ -199,8 +199,8 @@ fn g12_a_hang_is_told_with_the_phase_the_numbers_and_what_ails_the_processes() {
                            the last 2s runnable but not run for 0ns, ran for 0ns, others for 12ms; connections: 0
                            accepted, 0 of others served; process 812 (nginx) is stopped (T)
 
-            Decision       decided: restart nginx.service, because heartbeat failed 2 times in a row: 127.0.0.1:80: no
-                           complete answer within 3 s (phase: headers)
+            Decision       restart nginx.service, because heartbeat failed 2 times in a row: 127.0.0.1:80: no complete
+                           answer within 3 s (phase: headers)
 
             Action         restart nginx.service
 

@@ -36,8 +36,9 @@ impl Why {
         text
     }
 
-    /// Without the figures that stand in the evidence already.
+    /// Without the figures that stand in the evidence already, and without what the heading says.
     fn briefly(&self, rule: &str) -> String {
+        let rule = rule.strip_prefix("decided: ").unwrap_or(rule);
         match rule.split_once("; ") {
             Some((brief, figures)) if self.evidence.iter().any(|evidence| evidence.ends_with(figures)) => {
                 brief.to_owned()
