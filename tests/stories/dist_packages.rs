@@ -134,7 +134,14 @@ fn dist_from_the_package_to_the_first_watched_service_in_three_commands() -> Res
         }
         lab.exec(&["dpkg", "--verify", NAME])?;
         lab.sh("test -s /usr/share/man/man8/service-watchdog-status.8.gz; test -s /usr/share/man/man5/watchdog.toml.5.gz")?;
-        lab.sh("test -s /usr/share/bash-completion/completions/service-watchdog").map(drop)
+        lab.sh("test -s /usr/share/bash-completion/completions/service-watchdog")?;
+        for of in ["config", "events", "status"] {
+            let packed = lab.read(&format!("/usr/share/service-watchdog/{of}.schema.json"))?;
+            assert_eq!(packed, lab.exec(&[NAME, "schema", of])?);
+            let schema: serde_json::Value = serde_json::from_str(&packed)?;
+            ensure!(schema["$schema"].is_string() && schema["type"] == "object", "{of}: {packed}");
+        }
+        Ok(())
     })
 }
 
@@ -162,6 +169,14 @@ fn dist_an_upgrade_keeps_probes_and_counters_a_removal_keeps_the_state_and_a_pur
         let log = lab.exec(&["journalctl", "--unit", UNIT, "--output=cat"])?;
         ensure!(log.contains("goes on with the probes of the watchdog before"), "{log}");
         assert_eq!(restarts_left(lab)?, left, "after the upgrade");
+        lab.until(SOON, || {
+            let status = lab.exec(&[NAME, "status"])?;
+            ensure!(
+                status.contains("last incident "),
+                "it has forgotten what was before the upgrade: {status}"
+            );
+            Ok(())
+        })?;
         assert_eq!(lab.main_pid("victim.service")?, main, "the service was touched");
 
         lab.exec(&["apt-get", "remove", "-y", "-q", NAME])?;
@@ -172,7 +187,7 @@ fn dist_an_upgrade_keeps_probes_and_counters_a_removal_keeps_the_state_and_a_pur
         assert_eq!(restarts_left(lab)?, left, "after it was gone for a while");
 
         lab.exec(&["apt-get", "purge", "-y", "-q", NAME])?;
-        let gone = "for it in /var/lib/watchdog /etc/watchdog /run/watchdog /usr/bin/watchdog /usr/bin/service-watchdog; do
+        let gone = "for it in /var/lib/watchdog /etc/watchdog /run/watchdog /usr/share/service-watchdog /usr/bin/watchdog /usr/bin/service-watchdog; do
             test ! -e $it || { echo $it is left; exit 1; }; done";
         lab.sh(gone)?;
         let links = lab.sh("find /etc/systemd /var/lib/systemd -name '*service-watchdog*'")?;

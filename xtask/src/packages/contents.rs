@@ -102,7 +102,7 @@ impl Contents {
         self.entries.sort_by(|one, other| one.place.cmp(&other.place));
     }
 
-    /// Man pages and completions, which the program writes of itself by the name it has in the package.
+    /// Man pages, completions and JSON Schemas, which the program writes of itself by the name it has in the package.
     fn papers(&mut self, program: &Path) -> Result<()> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let mut command = Command::new(program);

@@ -1,6 +1,6 @@
 //! The packages `service-watchdog`, for Debian and for RPM.
 //!
-//! Invariant: both hold the same files, gathered once: the program, what it prints of itself (man pages, completions), and
+//! Invariant: both hold the same files, gathered once: the program, what it prints of itself (man pages, completions, JSON Schemas), and
 //! the unit of `contrib/`, which a source install uses as well. Their scripts share the one that decides about the name
 //! `watchdog`. Deliberately absent: signatures, and a repository.
 

@@ -34,7 +34,9 @@ pub fn build(contents: &Contents, to: &Path, squeeze: Squeeze) -> Result<PathBuf
         .post_install_script(script(POST))
         .pre_uninstall_script(script(PREUN))
         .post_uninstall_script(script(POSTUN));
-    for place in ["/etc/watchdog".to_owned(), format!("/usr/share/doc/{NAME}")] {
+    let folders =
+        ["/etc/watchdog".to_owned(), format!("/usr/share/{NAME}"), format!("/usr/share/doc/{NAME}")];
+    for place in folders {
         package.with_dir_entry(FileOptions::dir(&place)).with_context(|| format!("cannot pack {place}"))?;
     }
     for entry in &contents.entries {
