@@ -82,6 +82,7 @@ mod g9_together;
 mod h_import_monit;
 mod intent;
 mod notify;
+mod session;
 mod soak;
 mod stage;
 mod systemd;

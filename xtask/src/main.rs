@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod imports;
 mod lab;
+mod play;
 mod sim;
 mod soak;
 mod steps;
@@ -40,6 +41,8 @@ enum Task {
     /// A throw-away host: systemd as PID 1 in private namespaces, with real servers
     #[command(subcommand)]
     Lab(lab::Lab),
+    /// The terminal session of the README: plays it on a throw-away host, and compares
+    Session(play::Session),
     /// Simulated hosts on which everything goes wrong: invariants after each step of the engine
     Sim(sim::Sim),
     /// Real failures of a real server, one after the other: none missed, none doubled, nothing grows
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Demo(demo) => demo.run(),
         Task::Dist(dist) => dist.run(),
         Task::Lab(lab) => lab.run(),
+        Task::Session(session) => session.run(),
         Task::Sim(sim) => sim.run(),
         Task::Soak(soak) => soak.run(),
         Task::Test(test) => test.run(),
