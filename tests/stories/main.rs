@@ -28,6 +28,7 @@ mod b11_status;
 mod b12_systemd_first;
 mod b13_check;
 mod b16_reboot;
+mod b18_journal;
 mod b1_clean_end;
 mod b4_log;
 mod b9_sites;

@@ -1,11 +1,13 @@
 use std::{
     collections::BTreeSet,
+    future::pending,
     io::{self, ErrorKind, Write as _},
     ops::ControlFlow,
     str::FromStr,
 };
 
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Exit,
@@ -89,7 +91,10 @@ impl Events {
             }
             if done.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        each.await;
+        tokio::select! {
+            () = each => {}
+            () = called_off() => return Ok(()), // as whoever follows ends it
+        }
         done?;
         Err(failed(
             "the stream has ended: watchdog was stopped, or nothing was read here for long",
@@ -129,6 +134,18 @@ impl Events {
             }
         }
         last
+    }
+}
+
+/// Comes when whoever looks on has seen enough: Ctrl-C, or a polite end.
+async fn called_off() {
+    let (Ok(mut interrupt), Ok(mut end)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = end.recv() => {}
     }
 }
 
