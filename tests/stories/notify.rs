@@ -247,11 +247,21 @@ fn notify_programs_that_hang_fork_or_chatter_are_ended_whole_and_their_last_word
         let exec = |name: &str, more: &str| {
             format!("[[watchdog.notify.exec]]\ncommand = [\"/usr/local/bin/{name}\", \"$HOME\"]\n{more}\n")
         };
+        script(lab, "takes", "cat > /run/sent; echo \"$*\" > /run/sent.argv")?;
+        script(lab, "refuses", "cat > /dev/null; echo 'mailbox full' >&2; exit 75")?;
+        let sendmail = |name: &str, to: &str| {
+            format!(
+                "[[watchdog.notify.mail]]\nfrom = \"watchdog@example.com\"\nto = [\"{to}\"]\nsendmail = [\"/usr/local/bin/{name}\", \
+                 \"-t\", \"-i\"]\n"
+            )
+        };
         let channels = exec("hangs", "timeout = \"3s\"")
             + &exec("chatters", "")
             + &exec("whoami", "user = \"nobody\"")
             + &exec("good", "")
-            + &exec("absent", "");
+            + &exec("absent", "")
+            + &sendmail("takes", "admin@example.com")
+            + &sendmail("refuses", "boss@example.com");
         lab.configure(&(channels + "[service.victim]\nunit = \"victim.service\"\n"))?;
         let output = lab.run(&[lab::PROGRAM, "notify", "--test", "--json"])?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -268,6 +278,19 @@ fn notify_programs_that_hang_fork_or_chatter_are_ended_whole_and_their_last_word
         ensure!(why("whoami")?.contains("nobody CapBnd: 0000000000000000"), "{said}");
         ensure!(why("good")?.is_empty() && why("absent")?.contains("absent"), "{said}");
         assert_eq!(lab.read("/run/good.env")?.trim(), "test");
+        let mail = |to: &str| {
+            let found = told.iter().find(|it| it["channel"] == format!("mail {to}").as_str());
+            found.map(|it| it["why"].as_str().unwrap_or_default().to_owned()).context("no such mail")
+        };
+        ensure!(mail("admin@example.com")?.is_empty(), "{said}");
+        let refused = mail("boss@example.com")?;
+        ensure!(refused.contains("ended with code 75") && refused.ends_with("mailbox full"), "{said}");
+        assert_eq!(lab.read("/run/sent.argv")?.trim(), "-t -i");
+        let sent = lab.read("/run/sent")?;
+        for words in ["From: watchdog@example.com\r\n", "To: admin@example.com\r\n", "\r\n\r\nThis is a test"]
+        {
+            ensure!(sent.contains(words), "no {words:?} in {sent}");
+        }
         let good: Value = serde_json::from_str(&lab.read("/run/good.json")?)?;
         assert_eq!(good["test"], true);
         lab.until(SOON, || {

@@ -245,13 +245,13 @@ fn carrier(reader: &Reader<'_>) -> Option<Carrier> {
     reader.together("user", "password_file");
     reader.together("password_file", "user");
     if password.is_some() && tls == MailTls::None && !is_near(&server) {
-        let title = "the password goes over the network in clear text".into();
-        reader.log.warn(reader.place("password_file"), title, "tls = \"starttls\", or \"tls\"");
+        let help = "tls = \"starttls\", or \"tls\"; `ca` names the issuer of the server's certificate, where it is none of the known";
+        reader.complain("tls", &Complaint::new("the password would go over the network in clear text", help));
     }
     Some(Carrier::Smtp { server, port, tls, ca, login: user.zip(password) })
 }
 
-fn server(text: &str) -> Result<String, Complaint> {
+pub(super) fn server(text: &str) -> Result<String, Complaint> {
     let such_as = "expected a host name or an address, such as \"mail.example.com\"";
     if text.parse::<IpAddr>().is_ok() {
         return Ok(text.to_owned());
@@ -264,7 +264,7 @@ fn server(text: &str) -> Result<String, Complaint> {
     }
 }
 
-fn mail_address(text: &str) -> Result<String, Complaint> {
+pub(super) fn mail_address(text: &str) -> Result<String, Complaint> {
     let such_as = "expected a mail address such as \"admin@example.com\"";
     match text.parse::<lettre::Address>() {
         Ok(_) => Ok(text.to_owned()),

@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use lettre::{
@@ -108,17 +108,17 @@ impl Post {
                 let stream = wire::connect(server, *port).await?;
                 let peer = stream.stream.peer_addr();
                 let peer = peer.map_err(|source| Error::Resolve { host: server.clone(), source })?;
-                let stream: Box<dyn AsyncTokioStream> = match tls {
+                let (stream, slow) = match tls {
                     Secured::Tls(config, name) => {
                         let stream = wire::secure(stream, config.clone(), server, name.clone()).await?;
-                        Box::new(Wire { stream: Either::Secret(Box::new(stream)), peer })
+                        (Either::Secret(Box::new(stream)), false)
                     }
-                    Secured::Starttls(_) | Secured::No => {
-                        Box::new(Wire { stream: Either::Plain(stream), peer })
-                    }
+                    Secured::Starttls(_) => (Either::Plain(stream), true),
+                    Secured::No => (Either::Plain(stream), false),
                 };
+                let wire = Box::new(Wire { stream, peer, slow });
                 let mut smtp =
-                    AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(refused)?;
+                    AsyncSmtpConnection::connect_with_transport(wire, &hello).await.map_err(refused)?;
                 if let Secured::Starttls(parameters) = tls {
                     smtp.starttls(TlsParameters::clone(parameters), &hello).await.map_err(refused)?;
                 }
@@ -194,7 +194,13 @@ impl Header for AutoSubmitted {
 struct Wire {
     stream: Either,
     peer: SocketAddr,
+    /// One byte is read at a time until TLS begins: the library keeps what it has read ahead, so that an answer which somebody
+    /// on the way had put behind that to STARTTLS would count as one that came over TLS.
+    slow: bool,
 }
+
+/// How a record of TLS begins that shakes hands; no command of SMTP does.
+const HANDSHAKE: u8 = 22;
 
 #[derive(Debug)]
 enum Either {
@@ -214,6 +220,13 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.slow && into.remaining() > 1 {
+            let mut byte = [0];
+            let mut one = ReadBuf::new(&mut byte);
+            ready!(self.poll_read(cx, &mut one))?;
+            into.put_slice(one.filled());
+            return Poll::Ready(Ok(()));
+        }
         match &mut self.stream {
             Either::Plain(stream) => Pin::new(stream).poll_read(cx, into),
             Either::Secret(stream) => Pin::new(stream).poll_read(cx, into),
@@ -223,6 +236,7 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.slow &= bytes.first() != Some(&HANDSHAKE);
         match &mut self.stream {
             Either::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Either::Secret(stream) => Pin::new(stream).poll_write(cx, bytes),

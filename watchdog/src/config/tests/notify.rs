@@ -122,3 +122,46 @@ fn a27_neither_the_url_of_a_webhook_nor_a_token_is_shown_with_a_fault() {
     let faults = loaded.expect_err("foo is no key").render(false);
     assert!(!faults.contains("sesame"), "{faults}");
 }
+
+#[test]
+fn a27_a_password_for_the_mail_server_stands_in_a_file_of_its_own_and_never_goes_out_in_clear_text() {
+    let (folder, _) = load_all(&[("secret", "sesame\n")]);
+    let secret = folder.path().join("secret");
+    let mut told = String::new();
+    let mut check = |keys: &str| {
+        let text = format!(
+            "[watchdog.notify.mail]\nfrom = \"a@example.com\"\nto = [\"b@example.com\"]\nuser = \"me\"\npassword_file = \
+             \"{}\"\n{keys}{SERVICE}",
+            secret.display()
+        );
+        fs::write(folder.path().join("watchdog.toml"), text).expect("a file");
+        let loaded = load(Some(folder.path()));
+        let said = match &loaded {
+            Ok(loaded) => {
+                let shown = format!("{:?}", loaded.settings.notify);
+                assert!(shown.contains("mail b@example.com") && !shown.contains("sesame"), "{shown}");
+                "good".to_owned()
+            }
+            Err(faults) => faults.iter().map(|fault| format!("{fault}: {}", in_short(fault))).collect(),
+        };
+        told += &format!("{}: {}\n", keys.trim().replace('\n', ", "), without(folder.path(), &said));
+    };
+    check("server = \"mx.example.com\"\n");
+    mode(&secret, 0o600);
+    check("server = \"mx.example.com\"\n");
+    check("server = \"mx.example.com\"\ntls = \"tls\"\n");
+    check("server = \"mx.example.com\"\ntls = \"none\"\n");
+    check("server = \"127.0.0.1\"\n");
+    expect![[r#"
+        server = "mx.example.com": cannot use this value of `watchdog.notify.mail.password_file`: cannot trust secret: it holds a password, and its mode 0644 lets others than its owner read it; `chmod go-rwx secret`
+
+        server = "mx.example.com": good
+
+        server = "mx.example.com", tls = "tls": good
+
+        server = "mx.example.com", tls = "none": cannot use this value of `watchdog.notify.mail.tls`: the password would go over the network in clear text; tls = "starttls", or "tls"; `ca` names the issuer of the server's certificate, where it is none of the known
+
+        server = "127.0.0.1": good
+
+    "#]].assert_eq(&told);
+}

@@ -3,7 +3,15 @@ mod mail;
 mod webhook;
 mod words;
 
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
+
+use rcgen::{CertificateParams, Issuer, KeyPair};
+use rustls::{
+    ServerConfig,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     book::{Book, Message},
@@ -66,3 +74,24 @@ const USUAL: [NoticeKind; 5] = [
     NoticeKind::Repeated,
     NoticeKind::Recovered,
 ];
+
+/// Who shows a certificate for this name, and the file with its issuer.
+fn identity(name: &str, folder: &Path) -> (TlsAcceptor, PathBuf) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = folder.join("ca.pem");
+    std::fs::write(&ca, params.self_signed(&key).expect("a certificate").pem()).expect("a file");
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+    let leaf = leaf.signed_by(&key, &issuer).expect("a certificate");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .expect("a certificate");
+    (TlsAcceptor::from(Arc::new(config)), ca)
+}
