@@ -71,9 +71,20 @@ fn f14_a_drill_is_refused_where_nothing_would_bring_the_service_back() -> Result
     play(|lab| {
         lab.victim("victim", 7000, "")?;
         lab.victim("other", 7001, "")?;
-        let once = "[service.victim.restart]\nburst = 1\n";
-        let configuration = victim("victim", 7000) + QUICK + once + &victim("other", 7001) + QUICK;
-        let watchdog = lab.guard(&configuration, &["victim", "other"])?;
+        lab.victim("sick", 7002, "")?;
+        let once = |name: &str| format!("[service.{name}.restart]\nburst = 1\n");
+        let configuration = victim("victim", 7000)
+            + QUICK
+            + &once("victim")
+            + &victim("other", 7001)
+            + QUICK
+            + &victim("sick", 7002)
+            + QUICK
+            + &once("sick")
+            + "grace = \"500ms\"\n";
+        let watchdog = lab.guard(&configuration, &["victim", "other", "sick"])?;
+        lab.write("/etc/victim/7002", "500")?;
+        lab.get("http://127.0.0.1:7002/mode/500")?;
         let old = lab.main_pid("other.service")?;
 
         refused(lab, "watchdog drill other", 64, "say --yes")?;
@@ -91,7 +102,59 @@ fn f14_a_drill_is_refused_where_nothing_would_bring_the_service_back() -> Result
         // its only restart is spent by the first
         lab.sh("watchdog drill victim --kill --yes")?;
         refused(lab, "watchdog drill victim --kill --yes", 75, "used up")?;
+
+        watchdog.wait_for("quarantine", SOON, |e| e.is("quarantined", "sick"))?;
+        let old = lab.main_pid("sick.service")?;
+        for fault in ["kill", "stop", "hang"] {
+            refused(lab, &format!("watchdog drill sick --{fault} --yes"), 75, "it is in quarantine")?;
+        }
+        ensure!(lab.main_pid("sick.service")? == old, "it was hurt in quarantine");
         Ok(())
+    })
+}
+
+/// How many processes of nginx are stopped (T).
+fn frozen(lab: &Stage) -> Result<usize> {
+    Ok(lab.sh("ps -C nginx -o stat=")?.lines().filter(|state| state.starts_with('T')).count())
+}
+
+#[test]
+fn f14_whoever_ends_a_drill_leaves_no_process_stopped() -> Result<()> {
+    play(|lab| {
+        lab.nginx()?;
+        // the verdict is far away: the drill is ended before it
+        let watchdog = lab.guard(&(WEB.to_owned() + "timeout = \"1m\"\n"), &["web"])?;
+        for (fault, signal) in [("stop", "INT"), ("hang", "TERM"), ("stop", "HUP")] {
+            lab.sh(&format!(
+                "systemd-run --quiet --unit={signal} --remain-after-exit --property=StandardError=file:/run/{signal} {} drill web \
+                 --{fault} --yes",
+                lab::PROGRAM
+            ))?;
+            lab.until(SOON, || {
+                ensure!(
+                    lab.read(&format!("/run/{signal}"))?.contains("waiting for its recovery"),
+                    "no harm yet"
+                );
+                Ok(())
+            })?;
+            ensure!(frozen(lab)? > 0, "nothing is stopped");
+            let unit = format!("{signal}.service");
+            lab.exec(&["systemctl", "kill", &format!("--signal={signal}"), &unit])?;
+            lab.until(SOON, || {
+                ensure!(lab.property(&unit, "SubState")? != "running", "it goes on");
+                Ok(())
+            })?;
+            // exited, EX_TEMPFAIL
+            let how = (lab.property(&unit, "ExecMainCode")?, lab.property(&unit, "ExecMainStatus")?);
+            assert_eq!(how, ("1".into(), "75".into()), "{}", lab.read(&format!("/run/{signal}"))?);
+            let said = lab.read(&format!("/run/{signal}"))?;
+            ensure!(said.contains("interrupted: its ") && said.contains("go on (SIGCONT)"), "{said}");
+            ensure!(frozen(lab)? == 0, "left stopped by SIG{signal}");
+            lab.until_answers("http://127.0.0.1/", SOON)?;
+            // well again, as the next drill demands
+            lab.until(SOON, || lab.sh("watchdog status web").map(drop))?;
+        }
+        not_restarted(&watchdog, "web")
     })
 }
 

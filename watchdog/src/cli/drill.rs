@@ -4,7 +4,10 @@ use std::{
 };
 
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
 
 use super::{Exit, ask::There, ask::failed, ask::no, complain, injure};
 use crate::{
@@ -23,7 +26,7 @@ use crate::{
 
 The fault is real: clients of the service notice it. It is refused while the service is paused, in quarantine, not well or not
 active, with no restart left in a budget, and in mode = \"observe\". Where the service does not come back in time, processes
-that were stopped go on.
+that were stopped go on; the same holds where the drill is interrupted.
 
 Exit code: 0 it recovered, 75 it was refused or did not recover, 64 no such service.")]
 pub(super) struct Drill {
@@ -44,6 +47,31 @@ pub(super) struct Drill {
     yes: bool,
     #[command(flatten)]
     there: There,
+}
+
+/// The polite ways to end this program, which must not end it in the middle.
+struct Ends([Signal; 4]);
+
+impl Ends {
+    fn new() -> io::Result<Ends> {
+        Ok(Ends([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::quit())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?, // its terminal is gone
+        ]))
+    }
+
+    /// One of them has come.
+    async fn come(&mut self) {
+        let [interrupt, quit, terminate, hang_up] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -105,9 +133,17 @@ impl Drill {
         if let Some(refused) = report.services.iter().find(|it| !it.done) {
             return Err(failed(format_args!("{}: {}", refused.service, refused.said), Exit::NotDone));
         }
+        // before anything is stopped: whoever ends this must not leave a service frozen
+        let mut ends =
+            runtime.block_on(async { Ends::new() }).map_err(|fault| failed(fault, Exit::System))?;
         let began = clock::now();
-        let hurt = runtime.block_on(injure::injure(&target.unit, self.fault()));
-        let hurt = hurt.map_err(|fault| failed(fault, Exit::NotDone))?;
+        let hurt = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = ends.come() => Err(failed("interrupted: nothing was done", Exit::NotDone)),
+                hurt = injure::injure(&target.unit, self.fault()) => hurt.map_err(|fault| failed(fault, Exit::NotDone)),
+            }
+        })?;
         if !self.there.json {
             writeln!(io::stderr(), "{}; waiting for its recovery", hurt.said).ok();
         }
@@ -119,23 +155,15 @@ impl Drill {
                 }
                 if watcher.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            let mut interrupt =
-                tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).ok();
-            let interrupted = async {
-                match &mut interrupt {
-                    Some(signal) => drop(signal.recv().await),
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 late = timeout(explain::patience(guard, within), each) => late.is_err().then_some("it took too long"),
-                () = interrupted => Some("interrupted"),
+                () = ends.come() => Some("interrupted"),
             }
         };
         let cut = runtime.block_on(heard);
         let drill = watcher.told(hurt.said.clone(), guard, within);
+        let undone = hurt.undo();
         if !drill.recovered {
-            let undone = hurt.undo();
             complain(format_args!("{}: {undone}", cut.unwrap_or("the stream ended")));
         }
         self.there.say(&drill, || format!("{drill}\n"))?;

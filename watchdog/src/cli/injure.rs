@@ -1,4 +1,6 @@
 //! Does to a unit what a drill is for, and takes back what can be taken back.
+//!
+//! Invariant: what was stopped goes on when the word on it is dropped, however the drill ends.
 
 use std::{io, os::fd::OwnedFd};
 
@@ -77,7 +79,6 @@ pub(super) async fn injure(unit: &Unit, fault: Injury) -> Result<Hurt, Error> {
     let mut stopped = Hurt { said: String::new(), stopped: Vec::new() };
     for (pid, held) in held.into_iter().filter(|(pid, _)| still.contains(pid)) {
         if let Err(source) = pidfd_send_signal(&held, signal) {
-            stopped.undo();
             return Err(Error::Signal { unit: unit.clone(), pid, source: source.into() });
         }
         hurt.push(pid.to_string());
@@ -101,15 +102,51 @@ pub(super) async fn injure(unit: &Unit, fault: Injury) -> Result<Hurt, Error> {
 
 impl Hurt {
     /// Lets what was stopped go on, where it is there still; says so.
-    pub(super) fn undo(&self) -> String {
-        let on = self.stopped.iter().filter(|held| pidfd_send_signal(held, Signal::CONT).is_ok()).count();
-        match on {
+    pub(super) fn undo(mut self) -> String {
+        match self.go_on() {
             0 => "there is nothing that a drill could take back; see `watchdog status`".into(),
             on => format!("its {on} stopped processes go on (SIGCONT)"),
         }
+    }
+
+    /// So many.
+    fn go_on(&mut self) -> usize {
+        self.stopped.drain(..).filter(|held| pidfd_send_signal(held, Signal::CONT).is_ok()).count()
+    }
+}
+
+impl Drop for Hurt {
+    fn drop(&mut self) {
+        self.go_on();
     }
 }
 
 fn hold(pid: u32) -> Option<OwnedFd> {
     pidfd_open(Pid::from_raw(i32::try_from(pid).ok()?)?, PidfdFlags::empty()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use rustix::process::{WaitId, WaitIdOptions, kill_process, waitid};
+
+    use super::*;
+
+    #[test]
+    fn f14_what_a_drill_has_stopped_goes_on_when_the_drill_ends_in_whatever_way() {
+        let mut child = Command::new("/bin/sleep").arg("1000").spawn().expect("a process");
+        let pid = Pid::from_child(&child);
+        kill_process(pid, Signal::STOP).expect("stopped");
+        let is = |options| waitid(WaitId::Pid(pid), options).expect("a child").expect("news of it");
+        assert!(is(WaitIdOptions::STOPPED).stopped());
+        let held = hold(child.id()).expect("a process");
+        drop(Hurt { said: "nginx.service: SIGSTOP sent".into(), stopped: vec![held] });
+        assert!(is(WaitIdOptions::CONTINUED).continued());
+
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+        let gone = Hurt { said: String::new(), stopped: Vec::new() };
+        assert!(gone.undo().starts_with("there is nothing"));
+    }
 }
