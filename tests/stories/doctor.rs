@@ -3,9 +3,9 @@
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::stage::{Stage, play};
+use crate::stage::{SOON, Stage, play, victim};
 
 /// Runs it with these words before it; answers its exit code and what it found.
 fn doctor(lab: &Stage, before: &[&str]) -> Result<(Option<i32>, Value)> {
@@ -27,7 +27,8 @@ fn finds(report: &Value, words: &str) -> bool {
 }
 
 #[test]
-fn doctor_sees_the_best_rungs_where_the_probes_load_and_makes_no_file() -> Result<()> {
+fn doctor_sees_the_best_rungs_where_the_probes_load_makes_no_file_and_tells_what_the_daemon_has() -> Result<()>
+{
     play(|lab| {
         let (_, report) = doctor(lab, &[])?;
         for class in ["exit", "sender", "listener_lost", "accept_stall", "answer_stall"] {
@@ -35,7 +36,32 @@ fn doctor_sees_the_best_rungs_where_the_probes_load_and_makes_no_file() -> Resul
         }
         ensure!(report["systemd"] == "private socket", "{report}");
         ensure!(finds(&report, "PID and network namespace"), "a lab has namespaces of its own: {report}");
-        lab.sh("test ! -e /run/watchdog/control.sock; test ! -e /run/watchdog/lock").map(drop)
+        ensure!(report["running"].is_null() && report["units"] == json!([]), "{report}");
+        lab.sh("test ! -e /run/watchdog/control.sock; test ! -e /run/watchdog/lock")?;
+
+        // root has everything here, the unit has not
+        lab.victim("victim", 7000, "")?;
+        let watchdog = lab.watchdog_unit(&victim("victim", 7000), "", &["victim"])?;
+        watchdog.wait_for("the rungs", SOON, |e| e.kind() == "sign.serving")?;
+        let (code, report) = doctor(lab, &[])?;
+        let class = "server_errors";
+        ensure!(rung(&report, class) == "cgroup_skb", "root: {report}");
+        let running = &report["running"];
+        ensure!(rung(running, class) != "cgroup_skb" && rung(running, "exit") == "tp_btf", "{report}");
+        ensure!(code == Some(1), "the daemon sees by less: {code:?}");
+        let unit = &report["units"][0];
+        ensure!(
+            unit["unit"] == "watchdog.service" && unit["has"] == json!(["CAP_BPF", "CAP_PERFMON"]),
+            "{report}"
+        );
+        let lacks: Vec<&str> = unit["lacks"]
+            .as_array()
+            .context("no list")?
+            .iter()
+            .filter_map(|it| it["capability"].as_str())
+            .collect();
+        ensure!(lacks.contains(&"CAP_NET_ADMIN") && lacks.contains(&"CAP_SYS_PTRACE"), "{lacks:?}");
+        Ok(())
     })
 }
 

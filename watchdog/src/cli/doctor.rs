@@ -5,21 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use futures_util::StreamExt as _;
-
-use super::{Exit, Where, complain, deadly};
+use super::{Exit, Where, complain, deadly, survey};
 use crate::{
-    config, engine,
-    explain::{self, Facts},
+    config, control, engine,
+    explain::{self, Facts, Granted, Running},
     look,
-    model::{Serving, Source, Unit},
+    model::{Serving, Source, Status, Unit},
     sources::{
         ebpf::{self, Refusal, Trial},
         memory_events, pidfd, proc_connector,
         sock_diag::{self, SockDiag},
         units,
     },
-    systemd::{self, Opened, Sockets, Way},
+    systemd::Way,
 };
 
 /// Where the verifier's words go unasked.
@@ -29,11 +27,11 @@ const LOG: &str = "verifier.log";
 #[derive(Debug, clap::Args)]
 #[command(
     after_long_help = "It loads the probes as `run` does, and takes them out again: nothing is changed, and a watchdog \
-that runs is not disturbed.
+that runs is not disturbed. It is asked by what it sees failures itself: what this command may is not what its unit may.
 
 Exit code:
   0   each class of failures is seen by the best that there is for it
-  1   some are seen by less, or systemd is not reached: the report says why, and what to do
+  1   some are seen by less, here or by the watchdog that runs, or systemd is not reached: the report says why, and what to do
   77  not root: what root may do cannot be tried"
 )]
 pub(super) struct Doctor {
@@ -55,14 +53,24 @@ impl Doctor {
         }
         let host = look::host();
         let Trial { loaded, refusals } = try_probes();
-        let (systemd, forgetful) = ask_systemd();
+        let Asked { systemd, forgetful, units } = ask_systemd();
+        let running = self.running();
         let sockets =
             SockDiag::open().and_then(|mut sockets| sockets.listeners()).err().map(|fault| fault.to_string());
         let rungs = rungs(&loaded, systemd.as_ref().err(), sockets.as_deref());
         let verifier_log = self.keep(&refusals);
         let probes = loaded.as_deref();
-        let report =
-            explain::doctor(Facts { host: &host, probes, systemd, sockets, forgetful, rungs, verifier_log });
+        let report = explain::doctor(Facts {
+            host: &host,
+            probes,
+            systemd,
+            sockets,
+            forgetful,
+            rungs,
+            running,
+            units,
+            verifier_log,
+        });
         let said = match self.json {
             true => serde_json::to_string_pretty(&report)
                 .map_err(io::Error::from)
@@ -74,6 +82,31 @@ impl Doctor {
             return Exit::System;
         }
         if report.is_best() { Exit::Ok } else { Exit::Different }
+    }
+
+    /// The watchdog that runs here, where one does.
+    fn running(&self) -> Option<Running> {
+        let socket = config::control_socket(self.place.config.as_deref())
+            .unwrap_or_else(|_| config::DEFAULT_SOCKET.into());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        let answer = match runtime.block_on(control::get(&socket, control::STATUS)) {
+            Ok(answer) => answer,
+            Err(control::Error::NotRunning { .. }) => return None,
+            Err(fault) => {
+                complain(format_args!("what the watchdog that runs sees by is not known: {fault}"));
+                return None;
+            }
+        };
+        let status: Status = match serde_json::from_slice(&answer) {
+            Ok(status) => status,
+            Err(fault) => {
+                complain(format_args!(
+                    "cannot understand the watchdog that runs, is it of another version? {fault}"
+                ));
+                return None;
+            }
+        };
+        Some(Running { version: status.version, rungs: status.rungs })
     }
 
     /// Writes the verifier's words down, and says where; nowhere where it refused nothing.
@@ -137,30 +170,42 @@ fn messages() -> Vec<Serving> {
     runtime.map(|runtime| runtime.block_on(proc_connector::offer())).unwrap_or_default()
 }
 
-/// By which way systemd is reached, and which units of this program keep no descriptors.
-fn ask_systemd() -> (Result<Way, String>, Vec<String>) {
+/// What systemd says.
+struct Asked {
+    /// By which way it is reached, or why not.
+    systemd: Result<Way, String>,
+    /// Units of this program that keep no descriptors.
+    forgetful: Vec<String>,
+    /// What units of this program may.
+    units: Vec<Granted>,
+}
+
+fn ask_systemd() -> Asked {
+    let failed = |fault: String| Asked { systemd: Err(fault), forgetful: Vec::new(), units: Vec::new() };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(fault) => return (Err(fault.to_string()), Vec::new()),
+        Err(fault) => return failed(fault.to_string()),
     };
     runtime.block_on(async {
-        let Opened { connection, mut messages } =
-            match systemd::open(&Sockets::default(), &[Way::Private, Way::Bus]).await {
-                Ok(opened) => opened,
-                Err(fault) => return (Err(fault.to_string()), Vec::new()),
-            };
-        tokio::spawn(async move { while messages.next().await.is_some() {} });
-        let mut forgetful = Vec::new();
+        let connection = match survey::connect().await {
+            Ok(connection) => connection,
+            Err(fault) => return failed(fault.to_string()),
+        };
+        let mut asked = Asked { systemd: Ok(connection.way()), forgetful: Vec::new(), units: Vec::new() };
         for name in ["watchdog.service", "service-watchdog.service"] {
             let Ok(unit) = name.parse::<Unit>() else { continue };
             // Debian's hardware watchdog has the same name
-            let Ok(said) = connection.read(&unit).await else { continue };
+            let Ok((said, traits)) = connection.survey(&unit).await else { continue };
             let own = std::env::current_exe().ok();
-            if own.is_some() && said.program.flatten() == own && said.keeps == Some(0) {
-                forgetful.push(name.to_owned());
+            if own.is_none() || said.program.flatten() != own {
+                continue;
             }
+            if said.keeps == Some(0) {
+                asked.forgetful.push(name.to_owned());
+            }
+            asked.units.push(explain::granted(&unit, &traits));
         }
-        (Ok(connection.way()), forgetful)
+        asked
     })
 }
 

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
+use super::daemon::{Granted, Running, row};
 use crate::{
     look::{Cgroups, Host},
     model::Serving,
@@ -26,6 +27,10 @@ pub struct Facts<'a> {
     pub forgetful: Vec<String>,
     /// By what each class would be seen.
     pub rungs: Vec<Serving>,
+    /// The watchdog that runs here.
+    pub running: Option<Running>,
+    /// What installed units of watchdog may.
+    pub units: Vec<Granted>,
     /// Where the verifier's whole words on refused programs are.
     pub verifier_log: Option<PathBuf>,
 }
@@ -37,8 +42,12 @@ pub struct Report {
     pub kernel: String,
     /// By which way systemd is reached; `None`: not at all.
     pub systemd: Option<&'static str>,
-    /// By what each class would be seen.
+    /// By what each class would be seen: as this process, with what it may, has tried it.
     pub rungs: Vec<Serving>,
+    /// The watchdog that runs here: what holds for this host now.
+    pub running: Option<Running>,
+    /// What installed units of watchdog may.
+    pub units: Vec<Granted>,
     /// What is missing.
     pub findings: Vec<Finding>,
     /// Where the verifier's whole words on refused programs are.
@@ -59,9 +68,9 @@ pub struct Finding {
 }
 
 impl Report {
-    /// Every class is seen by the best that there is for it, and units can be restarted.
+    /// Every class is seen by the best that there is for it, also by the watchdog that runs, and units can be restarted.
     pub fn is_best(&self) -> bool {
-        self.systemd.is_some() && self.sees_best()
+        self.systemd.is_some() && self.sees_best() && self.running.as_ref().is_none_or(Running::sees_best)
     }
 
     fn sees_best(&self) -> bool {
@@ -80,6 +89,8 @@ pub fn doctor(facts: Facts<'_>) -> Report {
         kernel: facts.host.kernel.clone(),
         systemd: facts.systemd.ok().map(Way::name),
         rungs: facts.rungs,
+        running: facts.running,
+        units: facts.units,
         findings,
         verifier_log: facts.verifier_log,
     }
@@ -250,13 +261,17 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let systemd =
             self.systemd.map_or("systemd not reached".to_owned(), |way| format!("systemd over its {way}"));
-        writeln!(f, "Linux {}, {systemd}\n\nHere failures are seen by", self.kernel)?;
-        for Serving { class, rung, why } in &self.rungs {
-            match why.is_empty() {
-                true => writeln!(f, "  {:<14} {}", class.name(), rung.name())?,
-                false => writeln!(f, "  {:<14} {:<14} nothing better: {why}", class.name(), rung.name())?,
-            }
+        let whose = if self.running.is_some() || !self.units.is_empty() {
+            ", with what this command may,"
+        } else {
+            ""
+        };
+        writeln!(f, "Linux {}, {systemd}\n\nHere{whose} failures are seen by", self.kernel)?;
+        self.rungs.iter().try_for_each(|serving| row(serving, f))?;
+        if let Some(running) = &self.running {
+            running.say(&self.rungs, f)?;
         }
+        self.units.iter().try_for_each(|unit| write!(f, "{unit}"))?;
         let (costs, would): (Vec<&Finding>, Vec<&Finding>) =
             self.findings.iter().partition(|finding| finding.now);
         for (title, findings) in
@@ -272,7 +287,7 @@ impl fmt::Display for Report {
         if let Some(path) = &self.verifier_log {
             writeln!(f, "\nThe verifier's words on refused programs: {}", path.display())?;
         }
-        if self.sees_best() {
+        if self.sees_best() && self.running.as_ref().is_none_or(Running::sees_best) {
             writeln!(f, "\nNothing better is to be had for any class.")?;
         }
         Ok(())

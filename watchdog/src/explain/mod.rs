@@ -4,6 +4,7 @@
 //! Deliberately absent: reading files, asking systemd: whoever asks brings what is known.
 
 mod check;
+mod daemon;
 mod doctor;
 mod drill;
 pub mod fix;
@@ -19,6 +20,7 @@ mod why;
 
 pub(crate) use check::telling;
 pub use check::{Check, Given, HeartbeatCheck, ServiceCheck, check};
+pub use daemon::{Granted, Lack, Running, granted};
 pub use doctor::{Facts, Finding, Report, doctor};
 pub use drill::{Drill, Measured, Watcher, patience};
 pub use outlook::Outlook;

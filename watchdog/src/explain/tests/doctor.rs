@@ -1,11 +1,11 @@
 use expect_test::{Expect, expect};
 
 use crate::{
-    explain::{Facts, doctor},
+    explain::{Facts, Running, doctor, granted},
     look::{Cgroups, Host},
     model::{FailureClass, Rung, Serving},
     sources::ebpf::{Error, Missing, Program},
-    systemd::Way,
+    systemd::{Traits, Way},
 };
 
 /// A host where everything works.
@@ -41,6 +41,8 @@ fn facts<'a>(host: &'a Host, probes: Result<&'a [Missing], &'a Error>) -> Facts<
         sockets: None,
         forgetful: vec![],
         rungs,
+        running: None,
+        units: vec![],
         verifier_log: None,
     }
 }
@@ -213,4 +215,64 @@ fn what_systemd_lacks_is_told_with_what_to_write() {
 
         Nothing better is to be had for any class."#]],
     );
+}
+
+#[test]
+fn what_the_watchdog_that_runs_sees_by_and_what_its_unit_may_is_told_beside_what_root_has() {
+    let host = host();
+    let unit = "service-watchdog.service".parse().unwrap();
+    let of = |capabilities: u64| vec![granted(&unit, &Traits { capabilities, ..Traits::default() })];
+    let running = |rungs| Some(Running { version: "0.1.0".into(), rungs });
+    let packaged = 1 << 38 | 1 << 39 | 1 << 14;
+    let less = running(rungs(Rung::SockDiag, "the probes are not permitted"));
+    let report = doctor(Facts { running: less, units: of(packaged), ..facts(&host, Ok(&[])) });
+    assert!(!report.is_best(), "the daemon sees by less");
+    expect![[r#"
+        Linux 6.1.0-42-amd64, systemd over its private socket
+
+        Here, with what this command may, failures are seen by
+          accept_stall   tp_btf
+
+        The watchdog that runs (0.1.0) sees otherwise
+          accept_stall   sock_diag      nothing better: the probes are not permitted
+
+        service-watchdog.service may CAP_BPF, CAP_PERFMON, and lacks
+          CAP_NET_ADMIN        clients' 5xx answers are not seen as they leave
+          CAP_SYS_PTRACE       who holds a port, and what ails processes of other users, is not seen
+          CAP_DAC_READ_SEARCH  logs that only others may read are not followed
+          CAP_DAC_OVERRIDE     Unix sockets of others are not asked; stale PID files in their folders stay
+            do     what you need of it, in a drop-in (`systemctl edit service-watchdog.service`): [Service], CapabilityBoundingSet=NAME …; then restart it
+    "#]].assert_eq(&report.to_string());
+
+    let same = running(rungs(Rung::TpBtf, ""));
+    let all = doctor(Facts { running: same, units: of(u64::MAX), ..facts(&host, Ok(&[])) });
+    assert!(all.is_best());
+    expect![[r#"
+        Linux 6.1.0-42-amd64, systemd over its private socket
+
+        Here, with what this command may, failures are seen by
+          accept_stall   tp_btf
+
+        The watchdog that runs (0.1.0) sees them by the same.
+
+        service-watchdog.service may all that it can use: CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE
+
+        Nothing better is to be had for any class.
+    "#]].assert_eq(&all.to_string());
+
+    let old = of(1 << 21 | 1 << 1).remove(0);
+    assert_eq!(old.has, ["CAP_BPF", "CAP_PERFMON", "CAP_DAC_READ_SEARCH", "CAP_DAC_OVERRIDE"]);
+    let none = of(0).remove(0);
+    assert!(none.has.is_empty() && none.lacks.len() == 6);
+    expect![[r#"
+
+        service-watchdog.service may nothing that it could use, and lacks
+          CAP_BPF              no probe is loaded: failures are seen later, by looks, or only by heartbeats
+          CAP_PERFMON          no probe is loaded: failures are seen later, by looks, or only by heartbeats
+          CAP_NET_ADMIN        clients' 5xx answers are not seen as they leave
+          CAP_SYS_PTRACE       who holds a port, and what ails processes of other users, is not seen
+          CAP_DAC_READ_SEARCH  logs that only others may read are not followed
+          CAP_DAC_OVERRIDE     Unix sockets of others are not asked; stale PID files in their folders stay
+            do     what you need of it, in a drop-in (`systemctl edit service-watchdog.service`): [Service], CapabilityBoundingSet=NAME …; then restart it
+    "#]].assert_eq(&none.to_string());
 }
