@@ -23,6 +23,7 @@ pub(super) enum Change {
     Literal,
     Certificate,
     Password,
+    Mail,
     Depends,
     Gate,
     Log,
@@ -104,6 +105,10 @@ impl Change {
             Change::Password => {
                 "passwords are not copied: put user:password on one line of a file of mode 0600, name it in `basic_auth_file`, and \
                  take 401 out of `status`"
+            }
+            Change::Mail => {
+                "mails have watchdog's own words, and come of failures and their ends, not of actions of people; TLS is shaken at once \
+                 on port 465 and by STARTTLS on others, and the server must prove who it is (`ca`): try `watchdog notify --test`"
             }
             Change::Depends => {
                 "`depends on`: while that service fails, this one is not restarted; it is not stopped and started along with it"

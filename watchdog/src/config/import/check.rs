@@ -16,8 +16,7 @@ use crate::config::{
 };
 
 /// Alerts of monit go to addresses of its own.
-pub(super) const MAIL: &str =
-    "this version sends no mail: `watchdog status` and the event stream tell of every incident";
+const WHO: &str = "who is told is said for the whole host, not for a service: `to` of [watchdog.notify.mail]";
 
 pub(super) fn fate(frame: &mut Frame<'_>, said: &Said) -> Fate {
     match &said.says {
@@ -52,8 +51,7 @@ pub(super) fn fate(frame: &mut Frame<'_>, said: &Said) -> Fate {
         Says::OnReboot(_) => {
             Fate::needless("what starts at boot is systemd's affair: `systemctl enable`, `disable`")
         }
-        Says::Alert => Fate::lost(MAIL),
-        Says::NoAlert => Fate::needless(MAIL),
+        Says::Alert | Says::NoAlert => Fate::lost(WHO),
         Says::Ignore => Fate::lost("lines of a log are not left out: write a `match` that does not fit them"),
         Says::Include(_) => Fate::lost("no file matches"), // its true fate is known since it was read
         Says::Set(_) | Says::Daemon { .. } => Fate::lost("this stands inside of a check"),

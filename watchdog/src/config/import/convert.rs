@@ -8,10 +8,10 @@ use super::{
     change::Change,
     check, depends,
     draft::{self, Draft, Section, text},
-    global,
+    global, host, mail,
     model::{Action, Check, Kind, Test},
     report::{Account, Changed, Fate, Kept, Place, Report},
-    source::Script,
+    source::{Said, Script},
     unit, write,
 };
 
@@ -65,6 +65,7 @@ pub(super) fn convert(script: &Script, answers: &Answers, cycle: Option<u64>) ->
     let mut changes = Changes::new();
     let cycle = global::cycle(script, cycle, &mut changes);
     let mut fates: Vec<Option<Fate>> = script.said.iter().map(|said| said.fate.clone()).collect();
+    let mails = mail::tables(script, &blocks.outside, &mut fates, &mut changes);
     for index in &blocks.outside {
         if let Some(said) = script.said.get(*index) {
             settle(&mut fates, *index, global::fate(said));
@@ -74,7 +75,10 @@ pub(super) fn convert(script: &Script, answers: &Answers, cycle: Option<u64>) ->
     for (block, home) in blocks.all.iter().zip(&homes) {
         let draft = home.and_then(|home| drafts.get_mut(home));
         let Some(draft) = draft else {
-            block.lines.iter().for_each(|index| settle(&mut fates, *index, without_home(block)));
+            for index in &block.lines {
+                let Some(said) = script.said.get(*index) else { continue };
+                settle(&mut fates, *index, without_home(block, said));
+            }
             continue;
         };
         for index in &block.lines {
@@ -93,7 +97,7 @@ pub(super) fn convert(script: &Script, answers: &Answers, cycle: Option<u64>) ->
     }
     depends::connect(script, &blocks, &homes, &mut drafts, &mut fates, &mut changes);
     drafts.iter_mut().for_each(complete);
-    report(script, drafts, fates, &changes)
+    report(script, drafts, &mails, fates, &changes)
 }
 
 /// The first fate stays: an include has had its own while it was read.
@@ -178,7 +182,7 @@ fn free(name: &str, taken: impl Fn(&str) -> bool) -> String {
 }
 
 /// Why nothing comes of a whole check; a gate that nobody depends on tells of its own unit.
-fn without_home(block: &Block<'_>) -> Fate {
+fn without_home(block: &Block<'_>, said: &Said) -> Fate {
     if let Home::Gate(does) = &block.home {
         return match does.verb.as_str() {
             "is-enabled" => Fate::to("only_if_enabled"),
@@ -189,12 +193,7 @@ fn without_home(block: &Block<'_>) -> Fate {
     }
     let asks = block.rules().any(|rule| matches!(rule.test, Test::Connection(_)));
     Fate::lost(match block.check.kind {
-        Kind::System => {
-            "watchdog does not tell of a host's load: it holds restarts while memory, I/O or CPU are short ([watchdog.gates])"
-        }
-        Kind::Filesystem => {
-            "watchdog does not tell of full disks: it holds restarts while less than `disk_free` of [watchdog.gates] is left"
-        }
+        Kind::System | Kind::Filesystem => return host::fate(block.check.kind, said),
         Kind::File | Kind::Directory | Kind::Fifo => {
             "watchdog does not look after files: debsums, rpm -V or auditd tell of changes"
         }
@@ -224,10 +223,16 @@ fn complete(draft: &mut Draft) {
     }
 }
 
-fn report(script: &Script, drafts: Vec<Draft>, fates: Vec<Option<Fate>>, changes: &Changes) -> Report {
+fn report(
+    script: &Script,
+    drafts: Vec<Draft>,
+    mails: &[Section],
+    fates: Vec<Option<Fate>>,
+    changes: &Changes,
+) -> Report {
     let place =
         |at: &At| Place { file: script.files.get(at.file).cloned().unwrap_or_default(), line: at.line };
-    let account = |(said, fate): (&super::source::Said, Option<Fate>)| {
+    let account = |(said, fate): (&Said, Option<Fate>)| {
         let fate = fate.unwrap_or_else(|| Fate::lost("watchdog has nothing like it"));
         let fate = match said.rest.is_empty() {
             true => fate,
@@ -241,7 +246,7 @@ fn report(script: &Script, drafts: Vec<Draft>, fates: Vec<Option<Fate>>, changes
         places: places.iter().map(place).collect(),
     };
     let changes = changes.iter().map(changed).collect();
-    let toml = write::write(script, &drafts, &statements);
+    let toml = write::write(script, mails, &drafts, &statements);
     let kept = |draft: Draft| Kept { service: draft.name, unit: draft.unit, fill_in: draft.fill_in };
     let services = drafts.into_iter().map(kept).collect();
     Report { files: script.files.clone(), services, statements, changes, toml }

@@ -3,7 +3,6 @@
 use super::{
     At,
     change::Change,
-    check::MAIL,
     convert::Changes,
     model::Says,
     report::Fate,
@@ -65,7 +64,9 @@ fn set(what: &str) -> Fate {
         "onreboot" => {
             Fate::needless("what starts at boot is systemd's affair: `systemctl enable`, `disable`")
         }
-        "alert" | "mailserver" | "mail-format" | "mailformat" | "eventqueue" => Fate::lost(MAIL),
+        "eventqueue" => Fate::needless(
+            "what a mail server does not take is kept, over a restart too, and tried again for six hours",
+        ),
         "mmonit" => {
             Fate::lost("watchdog sends nothing to M/Monit; /metrics of its control socket is OpenMetrics")
         }

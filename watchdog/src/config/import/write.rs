@@ -11,9 +11,14 @@ use super::{
 };
 
 /// The whole file.
-pub(super) fn write(script: &Script, drafts: &[Draft], accounts: &[Account]) -> String {
+pub(super) fn write(script: &Script, mails: &[Section], drafts: &[Draft], accounts: &[Account]) -> String {
     let mut toml =
         String::from("# Written by `watchdog import-monit`; behind each # the statement of monit.\n");
+    for mail in mails {
+        toml.push('\n');
+        let header = if mails.len() == 1 { "[watchdog.notify.mail]" } else { "[[watchdog.notify.mail]]" };
+        section(&mut toml, script, header, mail);
+    }
     for draft in drafts {
         service(&mut toml, script, draft);
     }

@@ -54,6 +54,11 @@ fn heartbeats_of_every_kind() {
 }
 
 #[test]
+fn mails_go_to_whom_they_went_and_figures_of_a_host_name_the_closest_setting() {
+    check("mails");
+}
+
+#[test]
 fn what_monit_itself_would_refuse_has_a_fate_all_the_same() {
     check("broken");
 }
