@@ -68,6 +68,27 @@ fn a_clean_exit_is_not_told_while_no_main_process_is_known() -> Result<()> {
     })
 }
 
+/// The kernel remembers whose processes are nobody's.
+#[test]
+fn a_cgroup_that_was_nobodys_is_told_of_as_soon_as_it_is_watched() -> Result<()> {
+    play(async |stage| {
+        let (mut before, mut main, stopped) = (stage.puppet()?, stage.puppet()?, stage.puppet()?);
+        let mut sender = stage.stranger()?;
+        for _ in 0..2 {
+            sender.act(&format!("kill {} 19", stopped.pid()))?;
+        }
+        before.last_act("exit 3")?;
+        before.end()?;
+        stage.watch_mains(&[&main, &stopped])?;
+        sender.act(&format!("kill {} 19", stopped.pid()))?;
+        let Saw::SignalSent(sent) = stage.saw().await? else { panic!("no signal") };
+        assert_eq!((sent.pid, sent.more), (stopped.pid(), 0));
+        main.last_act("exit 4")?;
+        assert_eq!(stage.saw().await?, exit(stage, main.pid(), Cause::Code(4))?);
+        Ok(())
+    })
+}
+
 /// Puppets that end as fast as they can be told to.
 #[test]
 fn unclean_exits_of_workers_are_told_now_and_then_with_how_many_were_left_out() -> Result<()> {

@@ -57,7 +57,7 @@ fn an_object_of_another_agreement_is_refused() -> Result<()> {
     assert!(!versions.is_empty(), "the object says no version");
     versions.into_iter().for_each(|at| other[at] = b'0');
     let Err(error) = Probes::load_object(&other, &Watch::default()) else { panic!("it was loaded") };
-    let expected = "cannot use this object of the probes: it lacks WATCHDOG_ABI_4; \
+    let expected = "cannot use this object of the probes: it lacks WATCHDOG_ABI_5; \
                     build it again with `cargo xtask build-ebpf`";
     assert_eq!(error.to_string(), expected);
     Ok(())

@@ -17,10 +17,10 @@ pub use state::{
 };
 
 /// The version of this agreement.
-pub const ABI: u32 = 4;
+pub const ABI: u32 = 5;
 
 /// The name of the symbol that says the version inside an object: an object of another version lacks it, and is refused.
-pub const ABI_SYMBOL: &str = "WATCHDOG_ABI_4";
+pub const ABI_SYMBOL: &str = "WATCHDOG_ABI_5";
 
 /// How many cgroups can be watched at once.
 pub const MAX_CGROUPS: usize = 4096;

@@ -3,7 +3,8 @@
 //! `exit` (a process ended) · `signal` (who sent it) · `oom` (killed for want of memory) · `command` (who may ask systemd to
 //! stop something) · `state` (listeners come and go, clients connect) with its two timers
 //! `accept` and `answer` · `seed` (listeners older than we are) · `egress` (answers that are errors) · `classic` (`exit`,
-//! `signal` and `state` once more, where the kernel tells no types). They share `kernel` (reading the kernel's memory), `task` (whose process is that), `names` (in which cgroup), `limit` (is that one
+//! `signal` and `state` once more, where the kernel tells no types). They share `kernel` (reading the kernel's memory), `task` (whose process is that), `foreign` (nobody's, as
+//! was found lately), `names` (in which cgroup), `limit` (is that one
 //! too many), `sock` (whose connection is that) and `record` (telling user space).
 //!
 //! Invariant: nothing is told that user space did not ask for, and nothing that could not be told is forgotten: it is
@@ -17,6 +18,7 @@ mod classic;
 mod command;
 mod egress;
 mod exit;
+mod foreign;
 mod kernel;
 mod limit;
 mod names;
@@ -32,7 +34,7 @@ use aya_ebpf::Global;
 use watchdog_common::ABI;
 
 /// [`watchdog_common::ABI_SYMBOL`]: user space refuses an object without it.
-#[unsafe(export_name = "WATCHDOG_ABI_4")]
+#[unsafe(export_name = "WATCHDOG_ABI_5")]
 static AGREEMENT: Global<u32> = Global::new(ABI);
 
 /// Several of the helpers are for GPL-compatible programs only.

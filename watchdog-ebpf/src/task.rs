@@ -9,7 +9,10 @@ use aya_ebpf::{
 };
 use watchdog_common::{LEVELS, MAX_CGROUPS, Mains};
 
-use crate::kernel::{given, read, read_at};
+use crate::{
+    foreign::{self, Place, Search},
+    kernel::{given, read, read_at},
+};
 
 /// The watched cgroups.
 #[btf_map]
@@ -48,17 +51,24 @@ pub fn current() -> u64 {
 #[inline(always)]
 pub fn watched_cgroup(task: u64) -> Option<u64> {
     let mut cgroup = own_cgroup(task);
+    let mut id = cgroup_id(cgroup);
+    let place = foreign::place(id, Search::Up);
+    if place.is_some_and(Place::is_foreign) {
+        return None;
+    }
     for _ in 0..=LEVELS {
-        let id = cgroup_id(cgroup);
-        // SAFETY: the value is not read.
-        if unsafe { SERVICES.get(id) }.is_some() {
+        if is_watched(id) {
             return Some(id);
         }
         // `self` is the first member of a cgroup, so that the parent's address is that of its `self`.
         cgroup = read(cgroup, &CGROUP_PARENT);
         if cgroup == 0 {
-            return None;
+            break;
         }
+        id = cgroup_id(cgroup);
+    }
+    if let Some(place) = place {
+        place.remember();
     }
     None
 }
@@ -68,6 +78,10 @@ pub fn watched_cgroup(task: u64) -> Option<u64> {
 pub fn watched_cgroup_now() -> Option<u64> {
     // SAFETY: reads the cgroup of the task that runs now.
     let own = unsafe { bpf_get_current_cgroup_id() };
+    let place = foreign::place(own, Search::Down);
+    if place.is_some_and(Place::is_foreign) {
+        return None;
+    }
     if is_watched(own) {
         return Some(own);
     }
@@ -77,6 +91,9 @@ pub fn watched_cgroup_now() -> Option<u64> {
         if id != 0 && id != own && is_watched(id) {
             return Some(id);
         }
+    }
+    if let Some(place) = place {
+        place.remember();
     }
     None
 }

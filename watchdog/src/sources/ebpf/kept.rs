@@ -18,8 +18,8 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    found::{Found, NAMES},
     links::Links,
-    maps::{Found, NAMES},
     missing::{Missing, Program},
 };
 use crate::model::{CgroupId, Unit};

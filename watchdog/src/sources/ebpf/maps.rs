@@ -2,20 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    os::fd::{AsFd, BorrowedFd},
     time::Duration,
 };
 
 use aya::{
     Ebpf,
-    maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray},
 };
 use watchdog_common::{
     AnswerState, CgroupState, ErrorState, KINDS, Lost, MAINS, MAX_CGROUPS, MAX_PORTS, Mains, NAME_BYTES,
     PortState, Settings,
 };
 
-use super::error::Error;
+use super::{error::Error, found::Found};
 use crate::model::{CgroupId, Port, Watch, WatchedPort};
 
 /// Values of maps: plain bytes, by the size assertions of `watchdog-common`.
@@ -41,62 +40,13 @@ value!(ErrorValue, ErrorState);
 /// Insert only where there is none: what the kernel noted is kept.
 const BPF_NOEXIST: u64 = 1;
 
-/// The names of all maps that user space needs.
-pub(super) const NAMES: [&str; 9] =
-    ["EVENTS", "SERVICES", "CGROUPS", "SETTINGS", "PORTS", "ANSWERS", "ERRORS", "LOST", "NAMES"];
-
-/// Maps by their names.
-pub(super) struct Found(BTreeMap<&'static str, Map>);
-
-impl Found {
-    /// Takes the maps out of a loaded object.
-    pub(super) fn in_object(bpf: &mut Ebpf) -> Result<Found, Error> {
-        let take = |name| Ok((name, bpf.take_map(name).ok_or(Error::NoMap { name })?));
-        Ok(Found(NAMES.into_iter().map(take).collect::<Result<_, Error>>()?))
-    }
-
-    /// Takes maps that another process made, each if the kernel says that it bears this name.
-    pub(super) fn among(left: Vec<(&'static str, MapData)>) -> Result<Found, Error> {
-        let mut found = BTreeMap::new();
-        for (name, data) in left {
-            let fault = |source| Error::Map { name, source };
-            if data.info().map_err(fault)?.name_as_str() != Some(name) {
-                return Err(Error::NoMap { name });
-            }
-            found.insert(name, Map::from_map_data(data).map_err(fault)?);
-        }
-        Ok(Found(found))
-    }
-
-    /// Their descriptors.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
-        self.0.iter().filter_map(|(name, map)| {
-            let (Map::HashMap(data) | Map::LruHashMap(data) | Map::PerCpuArray(data) | Map::RingBuf(data)) =
-                map
-            else {
-                return None;
-            };
-            Some((*name, data.fd().as_fd()))
-        })
-    }
-
-    /// The ring buffer.
-    pub(super) fn events(&mut self) -> Result<RingBuf<MapData>, Error> {
-        self.take("EVENTS")
-    }
-
-    fn take<T: TryFrom<Map, Error = MapError>>(&mut self, name: &'static str) -> Result<T, Error> {
-        let map = self.0.remove(name).ok_or(Error::NoMap { name })?;
-        T::try_from(map).map_err(|source| Error::Map { name, source })
-    }
-}
-
 /// The cgroup of each main process, and what of it was written there.
 type MainPids = (HashMap<MapData, u32, u64>, BTreeMap<u32, u64>);
 
 /// The maps of the probes, and what is in them.
 pub(super) struct Maps {
     services: HashMap<MapData, u64, MainsValue>,
+    added: Array<MapData, u64>,
     cgroups: HashMap<MapData, u64, CgroupValue>,
     settings: HashMap<MapData, u32, SettingsValue>,
     ports: HashMap<MapData, u32, PortValue>,
@@ -115,6 +65,7 @@ impl Maps {
     pub(super) fn new(found: &mut Found) -> Result<Maps, Error> {
         Ok(Maps {
             services: found.take("SERVICES")?,
+            added: found.take("ADDED")?,
             cgroups: found.take("CGROUPS")?,
             settings: found.take("SETTINGS")?,
             ports: found.take("PORTS")?,
@@ -161,6 +112,8 @@ impl Maps {
 
     /// Reads from maps that others wrote what is watched, and clears away what they did not write whole.
     pub(super) fn read(&mut self) -> Result<(), Error> {
+        // whoever wrote them may have died before it counted the last one
+        self.count_added()?;
         let services: BTreeMap<u64, MainsValue> = all("SERVICES", self.services.iter())?;
         let cgroups: BTreeSet<u64> = all("CGROUPS", self.cgroups.keys())?;
         for cgroup in cgroups.iter().filter(|cgroup| !services.contains_key(cgroup)) {
@@ -223,6 +176,7 @@ impl Maps {
         inserted.map_err(|source| Error::Map { name: "CGROUPS", source })?;
         let inserted = self.services.insert(cgroup.0, MainsValue(latest(&[main])), BPF_NOEXIST);
         inserted.map_err(|source| Error::Map { name: "SERVICES", source })?;
+        self.count_added()?;
         self.tell_mains(Some((main, cgroup.0)))
     }
 
@@ -272,9 +226,18 @@ impl Maps {
             exists("CGROUPS", inserted)?;
             let inserted = self.services.insert(cgroup.0, MainsValue(latest(mains)), 0);
             inserted.map_err(|source| Error::Map { name: "SERVICES", source })?;
+            // before it is known here: what fails now is done again the next time
+            self.count_added()?;
             self.watched.cgroups.insert(*cgroup, mains.to_vec());
         }
         self.tell_mains(None)
+    }
+
+    /// Has the programs forget which cgroups are no service's. After each that was added, never before it.
+    fn count_added(&mut self) -> Result<(), Error> {
+        let fault = |source| Error::Map { name: "ADDED", source };
+        let so_far = self.added.get(&0, 0).map_err(fault)?;
+        self.added.set(0, so_far.wrapping_add(1), 0).map_err(fault)
     }
 
     fn watch_ports(&mut self, wanted: &BTreeMap<Port, &WatchedPort>) -> Result<(), Error> {
