@@ -5,8 +5,7 @@
 //! those whose heartbeat connects to it. The end of a main process is never quieted. Of a service that nobody asks, only
 //! the end of its main process and a loss are told.
 //!
-//! Invariant: a sign that comes in a quiet time, or after the heartbeat began that is to answer it, is kept and told when the
-//! quiet time is over, unless what it saw is over too.
+//! Invariant: a sign that comes in a quiet time is kept and told when the time is over, unless what it saw is over too.
 //! Deliberately absent: any judgement of what a suspicion is worth; that is the policy's.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -8,7 +8,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The quiet of one service: a suspicion that a heartbeat answered alive is quiet for 1 s, doubled up to 60 s, until a
 /// verdict changes, so that long polls, websockets and uploads cost nothing. Each minute of calm takes one doubling back, and so
 /// however they come, suspicions that are answered alive lead to one heartbeat a minute in the long run. What is suspected for
-/// another reason is asked about at once, and quiet from then on. What came after a heartbeat began is not answered by it.
+/// another reason is asked about at once, and quiet from then on.
 #[derive(Debug, Default)]
 pub(super) struct Quiet {
     /// A suspicion was told and no verdict has come since.
@@ -18,20 +18,13 @@ pub(super) struct Quiet {
     /// What was asked about since there is quiet, one of each kind.
     covers: Vec<Why>,
     /// What came in the quiet time, in this order: of each kind the first, so that what is over takes nothing else with it.
-    kept: Vec<Kept>,
-    /// The same of what was told since the question is open. The verdict says when its heartbeat began.
-    told: Vec<Kept>,
+    kept: Vec<Suspicion>,
+    /// A process was told to stop since the question is open.
+    stopping: Option<Suspicion>,
 }
 
-/// A suspicion that waits for the end of the quiet time.
-#[derive(Debug)]
-struct Kept {
-    first: Suspicion,
-    /// When the last one alike came.
-    last: Mono,
-}
-
-/// A process that was sent SIGSTOP stands still when it is run next, and so do its threads one by one: until then it may answer.
+/// A process that was sent SIGSTOP stands still when it is run next, and so do its threads one by one: until then it may answer
+/// once more, and then nothing would be told of it any more.
 const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Quiet {
@@ -40,18 +33,21 @@ impl Quiet {
         self.calm(now);
         let covered = self.covers.iter().any(|why| alike(why, &suspicion.why));
         if covered && self.quiet.is_some_and(|(until, _)| now < until) {
-            keep(&mut self.kept, suspicion);
+            if !self.kept.iter().any(|kept| alike(&kept.why, &suspicion.why)) {
+                self.kept.push(suspicion);
+            }
             return None;
         }
         if !covered {
             self.covers.push(suspicion.why.clone());
         }
-        if !self.open {
-            self.open = true;
-            self.told.clear();
+        if !mem::replace(&mut self.open, true) {
+            self.stopping = None;
+        }
+        if matches!(suspicion.why, Why::Stopped(_)) {
+            self.stopping = Some(suspicion.clone());
         }
         self.kept.clear(); // one heartbeat answers for them all
-        keep(&mut self.told, suspicion.clone());
         Some(suspicion)
     }
 
@@ -63,17 +59,17 @@ impl Quiet {
                 if !self.open {
                     return;
                 }
-                let unanswered = self.told.drain(..).filter(|told| told.outlasts(began));
-                self.kept.extend(unanswered);
                 let length = self.quiet.map_or(FIRST, |(_, length)| (length * 2).min(LONGEST));
                 self.quiet = Some((now + length, length));
                 self.open = false;
+                let stopping = self.stopping.take();
+                self.kept.extend(stopping.filter(|stopping| stopping.at + STOPS_WITHIN > began));
             }
             Verdict::Dead => {
                 self.quiet = None;
                 self.covers.clear();
                 self.kept.clear();
-                self.told.clear();
+                self.stopping = None;
             }
             Verdict::Unknown => {}
         }
@@ -101,10 +97,9 @@ impl Quiet {
         if now < until {
             return None;
         }
-        let kept = self.kept.drain(..).next()?;
+        let first = self.kept.drain(..).next()?;
         self.open = true;
-        self.told.clear();
-        Some(kept.first)
+        Some(first)
     }
 
     pub(super) fn wake_at(&self) -> Option<Mono> {
@@ -112,7 +107,7 @@ impl Quiet {
     }
 
     pub(super) fn forget_stall(&mut self, over: Port) {
-        let lasts = |kept: &Kept| match &kept.first.why {
+        self.kept.retain(|kept| match &kept.why {
             Why::AcceptStall(stall) => stall.port != over,
             Why::MainExit { .. }
             | Why::WorkerExit { .. }
@@ -126,39 +121,7 @@ impl Quiet {
             | Why::LogErrors(_)
             | Why::InUse
             | Why::Loss => true,
-        };
-        self.kept.retain(lasts);
-        self.told.retain(lasts);
-    }
-}
-
-/// One of each kind.
-fn keep(all: &mut Vec<Kept>, suspicion: Suspicion) {
-    match all.iter_mut().find(|kept| alike(&kept.first.why, &suspicion.why)) {
-        Some(kept) => kept.last = suspicion.at,
-        None => all.push(Kept { last: suspicion.at, first: suspicion }),
-    }
-}
-
-impl Kept {
-    /// A heartbeat that began then may have been answered before it was so.
-    fn outlasts(&self, began: Mono) -> bool {
-        let until = match &self.first.why {
-            Why::Stopped(_) => self.last + STOPS_WITHIN,
-            Why::MainExit { .. }
-            | Why::WorkerExit { .. }
-            | Why::WorkerStorm(_)
-            | Why::AcceptStall(_)
-            | Why::AnswerStall(_)
-            | Why::UnixStall(_)
-            | Why::ListenerLost(_)
-            | Why::OomKill(_)
-            | Why::ServerErrors(_)
-            | Why::LogErrors(_)
-            | Why::InUse
-            | Why::Loss => self.last,
-        };
-        until > began
+        });
     }
 }
 
