@@ -242,7 +242,10 @@ impl Beat {
                 self.unknowns += 1;
                 let since = *self.unknown_since.get_or_insert(now);
                 let pause = round.pause.max(self.pulse.retry_after);
-                round.next = Some(round.next.map_or(now + pause, |next| next.min(now + pause)));
+                // one more at once was to be asked only while this one was silent
+                if round.asked.is_empty() {
+                    round.next = Some(now + pause);
+                }
                 round.pause = (pause * 2).min(UNKNOWN_LONGEST);
                 let long = self.unknowns >= UNKNOWN_ALERT || now.since(since) >= UNKNOWN_ALERT_AFTER;
                 if long && !self.unknown_told {

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use expect_test::expect;
 
-use super::check;
+use super::{World, check, settings};
 
 #[test]
 fn a_suspicion_that_is_answered_alive_costs_nothing_but_a_heartbeat() {
@@ -128,17 +130,17 @@ fn five_unknowns_in_a_row_raise_an_alert_and_no_restart() {
             > 1000 suspicion
               1s ask web
             > 1001 unknown
-              1.2s ask web
-              1.4s ask web
+              1.201s ask web
+              1.401s ask web
             > 2000 unknown
-              2.4s ask web
             > 3000 unknown
               3.8s ask web
+              4s ask web
             > 5000 unknown
-              6.6s ask web
             > 9000 unknown
               9s web: ALERT cannot tell whether it is alive: 127.0.0.1:80: our own fault: EMFILE (phase: headers, after 1ms)
               12.2s ask web
+              12.4s ask web
             > 20000 unknown
         "#]],
     );
@@ -164,4 +166,20 @@ fn clients_that_connect_make_it_ask_more_often() {
             > 6000 in_use
         "#]],
     );
+}
+
+#[test]
+fn what_nobody_can_tell_is_asked_more_and_more_seldom_however_soon_the_answer_comes() {
+    let mut world = World::new(settings(false));
+    world.say("unit active");
+    let end = world.now + Duration::from_secs(600);
+    while world.now < end {
+        world.say("sleep 1");
+        if !world.asks.is_empty() {
+            world.say("unknown");
+        }
+    }
+    let asks = world.log.matches(" ask web").count();
+    assert!((55..75).contains(&asks), "asked {asks} times in ten minutes");
+    assert_eq!(world.log.matches("ALERT").count(), 1, "{}", world.log);
 }
