@@ -66,8 +66,11 @@ impl Events {
         let is_meant = known.is_meant(&self.services);
         let chosen = self.last(&text, LINES, |line| self.is_meant(line, &is_meant));
         let mut said: String = chosen.iter().rev().map(|(raw, line)| self.said(raw, line, &zone)).collect();
-        if chosen.is_empty() && !self.past.json {
-            said += "nothing happened, as far as is kept\n";
+        if chosen.is_empty() {
+            self.is_sensible(&known, &text)?;
+            if !self.past.json {
+                said += "nothing happened, as far as is kept\n";
+            }
         }
         write(&said)
     }
@@ -100,6 +103,27 @@ impl Events {
             "the stream has ended: watchdog was stopped, or nothing was read here for long",
             Exit::Unavailable,
         ))
+    }
+
+    /// Where nothing is told, a slip of the hand must not read as if all had been well.
+    fn is_sensible(&self, known: &Known, text: &str) -> Result<(), Exit> {
+        let mut records = text.lines().filter_map(|raw| stream::read(raw).ok()).peekable();
+        if records.peek().is_none() && !text.trim().is_empty() {
+            return Err(failed("there is no record of an event stream in it", Exit::Data));
+        }
+        let told: BTreeSet<Service> = records.filter_map(|line| line.record.subject).collect();
+        for asked in self.services.chunks(1) {
+            let is_meant = known.is_meant(asked);
+            if !known.services.iter().map(|(service, _, _)| service).chain(&told).any(is_meant) {
+                let help = "`watchdog status` names those that are watched";
+                let asked = &asked[0];
+                return Err(failed(
+                    format_args!("there is no service, unit or group {asked:?}: {help}"),
+                    Exit::Usage,
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn is_meant(&self, line: &Line, is_meant: impl Fn(&Service) -> bool) -> bool {
@@ -170,28 +194,83 @@ struct Since(Timestamp);
 impl FromStr for Since {
     type Err = String;
     fn from_str(text: &str) -> Result<Since, String> {
-        let text = text.trim();
-        let now = Timestamp::now();
-        if let Ok(time) = text.parse::<Timestamp>() {
-            return Ok(Since(time));
+        moment(text.trim(), Timestamp::now(), &TimeZone::system()).map(Since)
+    }
+}
+
+/// A time of day is the last one that was; everything else that is yet to come is a slip.
+fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let known = || -> Option<Timestamp> {
+        if let Ok(time) = text.parse() {
+            return Some(time);
         }
-        let zone = TimeZone::system();
-        let today = now.to_zoned(zone.clone()).date();
-        let time = text.parse::<jiff::civil::Time>().ok().filter(|_| text.contains(':'));
-        let civil = time.map(|time| today.to_datetime(time)).or_else(|| text.parse::<DateTime>().ok());
-        if let Some(civil) = civil {
-            let zoned = civil.to_zoned(zone).map_err(|fault| fault.to_string())?;
-            return Ok(Since(zoned.timestamp()));
+        let at = |civil: DateTime| civil.to_zoned(zone.clone()).ok();
+        if text.contains('-') {
+            return at(text.parse().ok()?).map(|zoned| zoned.timestamp());
+        }
+        if text.contains(':') {
+            let (time, today) = (text.parse().ok()?, now.to_zoned(zone.clone()).date());
+            let then = at(today.to_datetime(time))?;
+            let last =
+                if then.timestamp() > now { at(today.yesterday().ok()?.to_datetime(time))? } else { then };
+            return Some(last.timestamp());
         }
         let days = text.strip_suffix('d').and_then(|days| days.trim().parse::<i64>().ok());
         let ago = match days {
-            Some(days) => SignedDuration::try_from_hours(days.saturating_mul(24)),
-            None => text.parse::<SignedDuration>().ok(),
+            Some(days) => SignedDuration::try_from_hours(days.checked_mul(24)?)?,
+            None => text.parse().ok()?,
         };
-        let since = ago.and_then(|ago| now.checked_sub(ago.abs()).ok());
-        since.map(Since).ok_or_else(|| {
+        now.checked_sub(ago.abs()).ok()
+    };
+    let Some(then) = known() else {
+        return Err(
             "expected a time such as \"2026-11-02 03:04\" or \"03:04\", or how long ago, such as \"10m\""
-                .to_owned()
-        })
+                .into(),
+        );
+    };
+    if then > now { Err("this is yet to come".to_owned()) } else { Ok(then) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Four minutes past midnight of 1 December, an hour ahead of UTC.
+    fn check(text: &str, expected: &str) {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        let now = "2026-11-30T23:04:00Z".parse().unwrap();
+        let said = match moment(text, now, &zone) {
+            Ok(then) => then.to_string(),
+            Err(why) => why,
+        };
+        assert!(said.starts_with(expected), "{text:?} is {said}");
+    }
+
+    #[test]
+    fn a_date_with_a_time_is_that_of_its_day() {
+        check("2026-11-30 23:50", "2026-11-30T22:50:00Z");
+        check("2026-11-02T03:04:05", "2026-11-02T02:04:05Z");
+        check("2020-01-01", "2019-12-31T23:00:00Z");
+        check("2026-11-30T23:00:00Z", "2026-11-30T23:00:00Z");
+    }
+
+    #[test]
+    fn a_time_of_day_is_the_last_one_that_was() {
+        check("00:03", "2026-11-30T23:03:00Z");
+        check("23:50", "2026-11-30T22:50:00Z");
+        check("3:04", "expected a time");
+    }
+
+    #[test]
+    fn a_span_is_so_long_ago() {
+        check("10m", "2026-11-30T22:54:00Z");
+        check("2d", "2026-11-28T23:04:00Z");
+    }
+
+    #[test]
+    fn what_is_yet_to_come_is_a_slip_and_so_is_what_is_no_time() {
+        check("2030-01-01 00:00", "this is yet to come");
+        check("99999999999999999999d", "expected a time");
+        check("soon", "expected a time");
     }
 }

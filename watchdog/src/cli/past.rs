@@ -94,6 +94,7 @@ impl Known {
             let known = self.services.iter().find(|(name, _, _)| name == service);
             let mut names = vec![service.as_str()];
             names.extend(known.map(|(_, unit, _)| unit.as_str()));
+            names.extend(known.and_then(|(_, unit, _)| unit.as_str().strip_suffix(".service")));
             names.extend(known.and_then(|(_, _, group)| group.as_deref()));
             let fits = |(asked, pattern): (&String, &Option<Regex>)| match pattern {
                 Some(pattern) => names.iter().any(|name| pattern.is_match(name)),
