@@ -16,10 +16,13 @@ use tokio::{
     time::timeout,
 };
 
+use super::{peer::Peer, reply::fault};
 use crate::stream::{Lines, Tap};
 
 /// So many may look on at once.
 const AT_ONCE: usize = 8;
+/// The same of root alone, whom nobody else keeps out.
+const OF_ROOT: usize = 4;
 /// Whoever takes nothing for so long is let go.
 const STUCK: Duration = Duration::from_secs(60);
 /// Lines between the stream and a connection: what does not fit waits in the stream, where it is bounded.
@@ -30,11 +33,12 @@ const WAITING: usize = 16;
 pub(super) struct Gallery {
     tap: Tap,
     room: Arc<Semaphore>,
+    of_root: Arc<Semaphore>,
 }
 
 impl Gallery {
     pub(super) fn new(tap: Tap) -> Gallery {
-        Gallery { tap, room: Arc::new(Semaphore::new(AT_ONCE)) }
+        Gallery { tap, room: Arc::new(Semaphore::new(AT_ONCE)), of_root: Arc::new(Semaphore::new(OF_ROOT)) }
     }
 }
 
@@ -60,12 +64,12 @@ impl Leash {
 pub(super) async fn events(
     Extension(gallery): Extension<Gallery>,
     Extension(leash): Extension<Arc<Leash>>,
+    Extension(peer): Extension<Peer>,
 ) -> Response<Body> {
-    let Ok(place) = gallery.room.clone().try_acquire_owned() else {
-        let full = format!("{AT_ONCE} look on already: end one of them, or read the events of a file\n");
-        let mut response = Response::new(Body::from(full));
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        return response;
+    let (room, most) = if peer.may_write() { (&gallery.of_root, OF_ROOT) } else { (&gallery.room, AT_ONCE) };
+    let Ok(place) = room.clone().try_acquire_owned() else {
+        let full = format!("{most} look on already");
+        return fault(StatusCode::SERVICE_UNAVAILABLE, full, "end one of them, or read what is kept");
     };
     leash.loose.notify_one();
     let (sender, receiver) = mpsc::channel(WAITING);

@@ -50,6 +50,9 @@ async fn begin(socket: &Path) -> Result<Onlooker, Error> {
         StatusCode::FORBIDDEN => Err(Error::NotAllowed { path: socket.to_owned() }),
         other => {
             let body = response.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            if let Ok(fault) = serde_json::from_slice(&body) {
+                return Err(Error::Refused { status: other.as_u16(), fault });
+            }
             Err(no_answer(socket, format!("{other}: {}", String::from_utf8_lossy(&body).trim())))
         }
     }

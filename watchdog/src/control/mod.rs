@@ -4,7 +4,7 @@
 //! waits. Who may ask is judged by the kernel's word on the process behind each connection, not by the file's mode alone:
 //! root may read and write, members of the group may read. Whatever is asked to be changed is on record, with who asked and
 //! what was answered. A request has at most 8 KiB of headers, 64 KiB of body and two seconds; sixteen of others are served
-//! at once, and beside them eight of root, whom a flood of others does not keep out. Eight more may look on at the events for
+//! at once, and beside them eight of root, whom a flood of others does not keep out. Eight more, and four of root, may look on at the events for
 //! as long as they like.
 //! Deliberately absent: TCP; knowledge of the engine, which is behind a channel.
 
