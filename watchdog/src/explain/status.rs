@@ -179,7 +179,9 @@ fn open(it: &ServiceStatus, incident: &OpenIncident, now: Mono) -> String {
 /// The last line, which stands above the next prompt: who is not well.
 fn summary(status: &Status) -> String {
     let all = status.services.len();
-    let ill: Vec<&ServiceStatus> = status.services.iter().filter(|it| it.health != Health::Well).collect();
+    let mut ill: Vec<&ServiceStatus> =
+        status.services.iter().filter(|it| it.health != Health::Well).collect();
+    ill.sort_by_key(|it| std::cmp::Reverse(it.health)); // the worst are named
     let named: Vec<String> =
         ill.iter().take(NAMED).map(|it| format!("{} ({})", it.service, it.health.name())).collect();
     let more = match ill.len().saturating_sub(NAMED) {

@@ -132,7 +132,7 @@ fn b11_enabled_active_and_healthy_are_three_columns() {
 
             19 restarts left of 20 in 10m for all services together
 
-            4 of 6 services not well: db (unsure), ftp (down), gone (down), php (failing)
+            4 of 6 services not well: php (failing), ftp (down), gone (down), db (unsure)
         "#]],
     );
 }
