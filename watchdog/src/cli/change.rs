@@ -1,5 +1,11 @@
-use std::{collections::BTreeMap, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    thread,
+    time::{Duration, Instant},
+};
 
+use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::{Exit, ask::There};
@@ -44,10 +50,11 @@ pub(super) struct Resume {
 #[command(
     after_long_help = "It goes through the policy: one job of systemd for the running incarnation, a stop that outlasts its deadline is ended, the
 heartbeat says when it is done, and the budgets count it; but no spent budget refuses it. A pause, a package manager at work, a
-configuration that fails its preflight, a port held by another program, or a dependency that fails is a reason to refuse;
-`systemctl restart` asks nobody. Several services are restarted as [watchdog.budget] says, one after the other by default.
+configuration that fails its preflight, a port held by another program, a dependency that fails, or a host that is short of
+memory, I/O, CPU or disk space ([watchdog.gates]) is a reason to refuse; `systemctl restart` asks nobody. Several services are restarted as [watchdog.budget] says, one after the other by default.
 
-Exit code: 0 all of them answer again, 75 something stood against one of them or it does not answer, 64 no such service."
+Exit code: 0 all of them answer again, 75 something stood against one of them, it does not answer, or that is not known in time,
+64 no such service."
 )]
 pub(super) struct Restart {
     #[command(flatten)]
@@ -58,6 +65,9 @@ pub(super) struct Restart {
     /// Ask for it, and do not wait for what comes of it
     #[arg(long)]
     no_wait: bool,
+    /// Wait for it at most so long, such as 90s; what is asked for goes on
+    #[arg(long, value_name = "TIME", default_value = "5m", conflicts_with = "no_wait")]
+    timeout: SignedDuration,
 }
 
 /// `watchdog reload`.
@@ -114,8 +124,10 @@ impl Restart {
         Ok(if report.services.iter().all(|it| it.done) { Exit::Ok } else { Exit::NotDone })
     }
 
-    /// Until the incident of each is over; every wait of the policy has an end.
+    /// Until the incident of each is over. That may take long, where a service comes up and nobody can tell whether it is well.
     fn wait(&self, report: &mut Report) -> Result<(), Exit> {
+        let until = Instant::now() + self.timeout.unsigned_abs();
+        let mut steps = BTreeMap::new();
         let mut open: BTreeMap<Service, IncidentId> = report
             .services
             .iter()
@@ -124,15 +136,35 @@ impl Restart {
         while !open.is_empty() {
             thread::sleep(LOOK_AGAIN);
             let now: Status = self.whom.there.get(STATUS)?;
+            let late = Instant::now() >= until;
             for changed in &mut report.services {
                 let Some(id) = open.get(&changed.service).copied() else { continue };
                 if is_over(&now, changed, id) {
                     open.remove(&changed.service);
+                    continue;
                 }
+                let Some(step) = last_step(&now, &changed.service) else { continue };
+                if late {
+                    let waited = explain::rounded(self.timeout.unsigned_abs());
+                    (changed.done, changed.said) = (false, format!("not over after {waited}; {step}"));
+                } else if steps.insert(changed.service.clone(), step.to_owned()).as_deref() != Some(step)
+                    && !self.whom.there.json
+                {
+                    writeln!(io::stderr(), "{}: {step}", changed.service).ok();
+                }
+            }
+            if late {
+                break;
             }
         }
         Ok(())
     }
+}
+
+/// Of the incident that is on its way.
+fn last_step<'a>(now: &'a Status, service: &Service) -> Option<&'a str> {
+    let it = now.services.iter().find(|it| it.service == *service)?;
+    it.incident.as_ref().map(|open| open.last_step.as_str())
 }
 
 /// Says what came of it, where it is over.
