@@ -6,6 +6,10 @@
 //! told so at once. Each file, each part of it, their number and their sum are bounded; the oldest goes. Files are
 //! root's alone. Deliberately absent: environments and memory, which hold secrets, and any decision.
 //!
+//! So there is no core either. Who takes one stops the process for as long as its memory is large, and reads as root (gdb) files
+//! and tables that a service which was broken into has laid out; a signal on which the kernel dumps (SIGABRT) is an end of its
+//! own, on which `Restart=`, `OnFailure=` and the unit's clients act before our restart comes, and which nobody can call off.
+//!
 //! What a restart takes away is read first; then the answer is given, and the end of journal and logs, which stay, is added.
 
 mod cgroup;

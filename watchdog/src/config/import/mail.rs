@@ -24,6 +24,9 @@ const NOBODY: &str =
     "no `set alert` here names somebody whom watchdog could tell, and [watchdog.notify.mail] needs `to`";
 const FORM: &str = "subject and text of a mail are watchdog's own";
 
+/// Addresses, each with the statement that names it.
+type People = Vec<(String, At)>;
+
 /// Gives each of these statements its fate; answers the tables that come of them, one for each choice of what is told.
 pub(super) fn tables(
     script: &Script,
@@ -57,7 +60,7 @@ pub(super) fn tables(
         settle(fates, index, fate);
     }
 
-    let mut tables: Vec<(Vec<&str>, Vec<(String, At)>)> = Vec::new();
+    let mut tables: Vec<(Vec<&str>, People)> = Vec::new();
     for (index, at, alert) in alerts {
         let fate = match own_from || alert.on.is_empty() {
             true => alert.fate,
@@ -76,7 +79,7 @@ pub(super) fn tables(
         }
     }
     let list = |words: Vec<&str>| format!("[{}]", words.into_iter().map(text).collect::<Vec<_>>().join(", "));
-    let table = |(on, to): (Vec<&str>, Vec<(String, At)>)| {
+    let table = |(on, to): (Vec<&str>, People)| {
         let mut table = common.clone();
         let at = to.first().map(|(_, at)| *at);
         let to = list(to.iter().map(|(to, _)| to.as_str()).collect());
