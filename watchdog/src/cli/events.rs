@@ -17,11 +17,16 @@ use super::{
 use crate::{
     control,
     model::Service,
-    stream::{self, Line, sentence},
+    stream::{self, Line},
 };
 
 /// `watchdog events`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Exit code:
+  0   what is kept was told, be it nothing
+  66  what is kept, or the file, cannot be read
+  69  with --follow: no watchdog runs, or it has ended
+  77  not allowed: what is kept is root's; with --follow, members of the group `watchdog` may look on")]
 pub(super) struct Events {
     /// Only of these services: names, units, groups, or patterns with * and ?
     #[arg(value_name = "SERVICE")]
@@ -136,7 +141,7 @@ impl Events {
     fn said(&self, raw: &str, line: &Line, zone: &TimeZone) -> String {
         match self.past.json {
             true => format!("{raw}\n"),
-            false => in_a_line(line, zone),
+            false => stream::timed(line, zone),
         }
     }
 
@@ -180,11 +185,6 @@ fn write(said: &str) -> Result<(), Exit> {
         Err(fault) if fault.kind() == ErrorKind::BrokenPipe => Err(Exit::Ok), // whoever read it has seen enough
         Err(fault) => Err(failed(format_args!("cannot write it: {fault}"), Exit::System)),
     }
-}
-
-/// `2026-11-02 03:04:05.123 nginx: main process 812 (nginx) ended by SIGKILL`.
-fn in_a_line(line: &Line, zone: &TimeZone) -> String {
-    format!("{} {}\n", line.time.to_zoned(zone.clone()).strftime("%F %T%.3f"), sentence(&line.record))
 }
 
 /// A moment.

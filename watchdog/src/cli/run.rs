@@ -51,6 +51,21 @@ const LET_GO: Duration = Duration::from_millis(100);
 
 /// `watchdog run`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "Events go where `events` of the configuration says. By default that is standard output: one JSON object a line, or in words where
+that is a terminal, without what only says that all is well. Where there is no configuration at all, it observes what `watchdog discover` finds, and restarts
+nothing.
+
+Exit code:
+  0   it was told to stop
+  66  --config names what is not there
+  69  this host was not booted with systemd, or the connection to it was lost for good
+  70  a fault of watchdog's own
+  71  the system refused something that it cannot do without
+  75  another watchdog runs
+  77  not root, or others may write to the configuration
+  78  faults in the configuration"
+)]
 pub(super) struct Run {
     #[command(flatten)]
     place: Where,

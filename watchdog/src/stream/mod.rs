@@ -20,11 +20,12 @@ mod schema;
 mod sentence;
 mod settings;
 mod tap;
+mod terminal;
 mod words;
 
 use std::{
     collections::BTreeMap,
-    io,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -34,11 +35,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::tz::TimeZone;
+
 pub use kept::{Incident, Kept, incidents_of};
 pub use line::{Line, SCHEMA_VERSION, read};
 pub use record::{Record, Said};
 pub use schema::schema;
-pub use sentence::{held, sentence};
+pub use sentence::{held, sentence, timed};
 pub use settings::{Settings, Sink};
 pub use tap::{Lines, Tap};
 pub use words::span;
@@ -50,6 +53,7 @@ use crate::{
 use drain::Out;
 use line::Stamp;
 use queue::Queue;
+use terminal::Terminal;
 
 /// Of journald's native protocol.
 const JOURNAL: &str = "/run/systemd/journal/socket";
@@ -130,6 +134,9 @@ impl Opened {
             outs.push((
                 sink.clone(),
                 match sink {
+                    Sink::Stdout if io::stdout().is_terminal() => {
+                        Box::new(Terminal::new(lines::stdout()?, TimeZone::system()))
+                    }
                     Sink::Stdout => Box::new(lines::stdout()?),
                     Sink::File(path) => Box::new(lines::file(path)?),
                     Sink::Journald => Box::new(journal::Journal::new(JOURNAL.into())),

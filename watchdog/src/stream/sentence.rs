@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
+use jiff::tz::TimeZone;
+
 use super::{
-    Record, Said, found,
+    Line, Record, Said, found,
     words::{job_kind, records, signal, source, span, verb, word},
 };
 use crate::model::{
@@ -31,6 +33,12 @@ pub fn sentence(record: &Record) -> String {
     };
     let subject = record.subject.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();
     (subject + &said).chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// The same with its time: `2026-11-02 03:04:05.123 nginx: main process 812 (nginx) ended by SIGKILL`, and the end of the line.
+pub fn timed(line: &Line, zone: &TimeZone) -> String {
+    let time = line.time.to_zoned(zone.clone());
+    format!("{} {}\n", time.strftime("%F %T%.3f"), sentence(&line.record))
 }
 
 fn sign_said(sign: &Sign) -> String {

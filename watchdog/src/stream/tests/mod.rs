@@ -7,6 +7,7 @@ mod samples;
 mod schema;
 mod signs;
 mod tap;
+mod terminal;
 mod words;
 
 use std::{
