@@ -26,7 +26,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
   watchdog pause '*'
 
 A paused service is watched, and nothing is done to it. The pause outlives restarts of watchdog and of the host; `watchdog
-status` says who asked for it, why, and for how much longer.")]
+status` says who asked for it, why, and for how much longer.
+
+Exit code: 0 done, 75 not done for one of them, 64 no such service or no such time, 69 no watchdog runs, 77 not root.")]
 pub(super) struct Pause {
     #[command(flatten)]
     whom: Whom,
@@ -40,6 +42,9 @@ pub(super) struct Pause {
 
 /// `watchdog resume`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "What is wrong with a service by then is dealt with at once.
+
+Exit code: 0 done, 75 not done for one of them, 64 no such service, 69 no watchdog runs, 77 not root.")]
 pub(super) struct Resume {
     #[command(flatten)]
     whom: Whom,
@@ -51,10 +56,11 @@ pub(super) struct Resume {
     after_long_help = "It goes through the policy: one job of systemd for the running incarnation, a stop that outlasts its deadline is ended, the
 heartbeat says when it is done, and the budgets count it; but no spent budget refuses it. A pause, a package manager at work, a
 configuration that fails its preflight, a port held by another program, a dependency that fails, or a host that is short of
-memory, I/O, CPU or disk space ([watchdog.gates]) is a reason to refuse; `systemctl restart` asks nobody. Several services are restarted as [watchdog.budget] says, one after the other by default.
+memory, I/O, CPU or disk space ([watchdog.gates]) is a reason to refuse; `systemctl restart` asks nobody. Several services are
+restarted as [watchdog.budget] says, one after the other by default.
 
 Exit code: 0 all of them answer again, 75 something stood against one of them, it does not answer, or that is not known in time,
-64 no such service."
+64 no such service, 69 no watchdog runs, 77 not root."
 )]
 pub(super) struct Restart {
     #[command(flatten)]
@@ -72,6 +78,9 @@ pub(super) struct Restart {
 
 /// `watchdog reload`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "SIGHUP and `systemctl reload` do the same; the log tells what came of it then.
+
+Exit code: 0 the new configuration is in force, 78 it has faults and the old one stays, 69 no watchdog runs, 77 not root.")]
 pub(super) struct Reload {
     #[command(flatten)]
     there: There,

@@ -44,11 +44,24 @@ use exit::Exit;
 
 /// Keeps the services of this host answering: kernel events, an HTTP heartbeat, one restart through systemd.
 #[derive(Debug, Parser)]
-#[command(name = "watchdog", version, arg_required_else_help = true)]
+#[command(name = "watchdog", version, arg_required_else_help = true, after_help = STEPS)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What a newcomer does first, and what anybody wants at night.
+const STEPS: &str = "First steps, as root:
+  watchdog discover --output /etc/watchdog/watchdog.toml   what listens here, as a configuration
+  watchdog check                                           what would be done about each failure, and what is in its way
+  watchdog run --observe                                   decides and records, and does nothing
+
+When something is wrong:
+  watchdog status                                          who is not well, and what is done about it
+  watchdog why SERVICE                                     what happened last, and why that was done
+  watchdog pause SERVICE --for 1h                          hands off
+
+`watchdog COMMAND --help` says more, and the exit codes. The configuration: watchdog.toml(5).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -58,11 +71,11 @@ enum Command {
     Check(check::Check),
     /// Write a ready configuration for the units that listen on this host; acts on nothing
     Discover(discover::Discover),
-    /// How every service is, by what failures are seen, and what ticks; the exit code says the worst
+    /// How every service is, by what means failures are seen, and what ticks; the exit code says the worst
     Status(status::Status),
-    /// Hands off services, for a time: watched, and nothing is done to them
+    /// Hands off some services, for a time: they are watched, and nothing is done to them
     Pause(change::Pause),
-    /// Hands on again
+    /// End a pause before its time
     Resume(change::Resume),
     /// Restart services through the policy, and wait until they answer
     Restart(change::Restart),
@@ -72,7 +85,7 @@ enum Command {
     Events(events::Events),
     /// Tell the last incident of a service: what happened, the evidence, the rule, the action, the result
     Why(why::Why),
-    /// Say by what failures would be seen on this host, what is missing for better, and what to do
+    /// Say by what means failures are seen on this host, what is missing for better ones, and what to do
     Doctor(doctor::Doctor),
     /// Turn configurations of monit into one of watchdog, and tell what became of each statement
     ImportMonit(import_monit::ImportMonit),
@@ -133,4 +146,21 @@ pub fn main() -> ExitCode {
 fn complain(what: impl std::fmt::Display) {
     use std::io::Write as _;
     writeln!(std::io::stderr(), "{}: {what}", name::called()).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn each_command_says_its_exit_codes() {
+        let mut own = Arguments::command();
+        own.build();
+        for command in own.get_subcommands_mut().filter(|it| !it.is_hide_set() && it.get_name() != "help") {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Exit code"), "{help}");
+        }
+    }
 }

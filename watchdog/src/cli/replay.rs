@@ -9,6 +9,15 @@ use crate::explain;
 
 /// `watchdog replay`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = "It begins at each record of a state, and ends where a record was lost: what comes after that is told from the next state on.
+
+Exit code:
+  0   each decision is the one that was recorded
+  1   some are not: the report says which
+  65  there is no state to begin at
+  66  the file cannot be read"
+)]
 pub(super) struct Replay {
     /// A file that `events` names, or one of its rotations; `-` is standard input
     #[arg(value_name = "EVENTS")]

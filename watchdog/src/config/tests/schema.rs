@@ -17,8 +17,8 @@ fn validator() -> &'static Validator {
 
 fn faults(text: &str) -> Vec<String> {
     let table: toml::Table = toml::from_str(text).expect("it is TOML");
-    let faults = validator().iter_errors(&json!(table)).map(|fault| fault.to_string()).collect();
-    faults
+    let value = json!(table);
+    validator().iter_errors(&value).map(|fault| fault.to_string()).collect()
 }
 
 /// Panics where a text that is read without a fault does not fit the schema.
