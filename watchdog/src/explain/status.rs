@@ -200,15 +200,7 @@ fn summary(status: &Status) -> String {
 
 /// One line for all classes that are seen alike.
 fn rungs(text: &mut String, rungs: &[Serving], columns: Option<usize>) {
-    let mut alike: Vec<(&Serving, Vec<&str>)> = Vec::new();
-    for serving in rungs {
-        let same =
-            alike.iter_mut().find(|(first, _)| (first.rung, &first.why) == (serving.rung, &serving.why));
-        match same {
-            Some((_, classes)) => classes.push(serving.class.name()),
-            None => alike.push((serving, vec![serving.class.name()])),
-        }
-    }
+    let alike = stream::alike(rungs);
     let width = alike.iter().map(|(it, _)| it.rung.name().len()).max().unwrap_or(0);
     for (Serving { rung, why, .. }, classes) in alike {
         let why = if why.is_empty() { String::new() } else { format!("; nothing better: {why}") };

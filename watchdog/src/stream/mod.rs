@@ -44,7 +44,7 @@ pub use schema::schema;
 pub use sentence::{held, sentence, timed};
 pub use settings::{Settings, Sink};
 pub use tap::{Lines, Tap};
-pub use words::span;
+pub use words::{alike, span};
 
 use crate::{
     clock,

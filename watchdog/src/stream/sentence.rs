@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     Line, Record, Said, found,
-    words::{job_kind, records, signal, source, span, verb, word},
+    words::{alike, job_kind, records, signal, source, span, verb, word},
 };
 use crate::model::{
     Act, Answer, Audit, Cause, Command, Decision, Exit, Fate, Hold, IncidentEnd, JobStep, Listener,
@@ -186,11 +186,11 @@ fn unix_stall(stall: &UnixStall) -> String {
 }
 
 fn by_what(serving: &[Serving]) -> String {
-    let each = serving.iter().map(|Serving { class, rung, why }| match why.is_empty() {
-        true => format!("{class} by {rung}"),
-        false => format!("{class} by {rung} ({why})"),
+    let each = alike(serving).into_iter().map(|(Serving { rung, why, .. }, classes)| match why.is_empty() {
+        true => format!("by {rung} {}", classes.join(", ")),
+        false => format!("by {rung} ({why}) {}", classes.join(", ")),
     });
-    format!("seen from now on: {}", each.collect::<Vec<_>>().join(", "))
+    format!("seen from now on: {}", each.collect::<Vec<_>>().join("; "))
 }
 
 pub(super) fn unit(state: &UnitState) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Action, JobKind, Source};
+use crate::model::{Action, JobKind, Serving, Source};
 
 pub(super) fn verb(action: Action) -> String {
     match action {
@@ -104,4 +104,19 @@ pub(super) fn signal(number: u8) -> String {
     ];
     let name = usize::from(number).checked_sub(1).and_then(|at| NAMES.get(at));
     name.map_or_else(|| format!("signal {number}"), |name| (*name).into())
+}
+
+/// Classes of failures that are seen by the same, and for the same reason by nothing better; in the order of the first of each.
+pub fn alike(rungs: &[Serving]) -> Vec<(&Serving, Vec<&'static str>)> {
+    let mut alike: Vec<(&Serving, Vec<&str>)> = Vec::new();
+    for serving in rungs {
+        let is_like = |(first, _): &&mut (&Serving, Vec<&str>)| {
+            (first.rung, &first.why) == (serving.rung, &serving.why)
+        };
+        match alike.iter_mut().find(is_like) {
+            Some((_, classes)) => classes.push(serving.class.name()),
+            None => alike.push((serving, vec![serving.class.name()])),
+        }
+    }
+    alike
 }

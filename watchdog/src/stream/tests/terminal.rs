@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::{numbered, over};
 use crate::{
-    model::{Loss, Mono, Saw, Sign, Source},
+    model::{FailureClass, Loss, Mono, Rung, Saw, Serving, Sign, Source},
     stream::{Record, Sink, drain::Out, terminal::Terminal},
 };
 
@@ -37,13 +37,22 @@ fn a_terminal_shows_words_and_nothing_of_what_is_well() {
     let why = "private socket".to_owned();
     let saw = Saw::Working { works: true, why };
     stream.write(&Record::sign(&Sign { at: Mono(1_000), source: Source::Units, saw }, None));
+    let seen = |class, rung, why: &str| Serving { class, rung, why: why.into() };
+    let saw = Saw::Serving(vec![
+        seen(FailureClass::Exit, Rung::TpBtf, ""),
+        seen(FailureClass::ServerErrors, Rung::Heartbeat, "not allowed"),
+        seen(FailureClass::Sender, Rung::TpBtf, ""),
+    ]);
+    stream.write(&Record::sign(&Sign { at: Mono(1_500), source: Source::Ebpf, saw }, None));
     stream.write(&Record::loss(Mono(2_000), &Loss { lost: 3, place: "events: stdout".into() }));
     assert_eq!(stream.close(Duration::from_secs(10)), 0);
     let shown = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
     let words: Vec<&str> = shown.lines().map(|line| line.splitn(3, ' ').last().unwrap()).collect();
     expect![[r#"
         the connection to systemd works (private socket)
-        3 records are missing here (events: stdout)"#]].assert_eq(&words.join("\n"));
+        seen from now on: by tp_btf exit, sender; by heartbeat (not allowed) server_errors
+        3 records are missing here (events: stdout)"#]]
+    .assert_eq(&words.join("\n"));
     let date = shown.split(' ').next().unwrap();
     assert!(date.parse::<jiff::civil::Date>().is_ok(), "{shown}");
 }
