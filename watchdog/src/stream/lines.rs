@@ -39,13 +39,15 @@ pub(super) fn stdout() -> Result<impl Out + use<>, Error> {
     Ok(lines(move || Ok(Writer { to: Box::new(Patient(File::from(own.try_clone()?))), cut: false })))
 }
 
-/// A file; made when it is not there. A pipe without a reader is waited for while lines are to be written.
-pub(super) fn file(path: &Path) -> Result<impl Out + use<>, Error> {
+/// A file; made when it is not there. A pipe without a reader is waited for while lines are to be written, and so is, for who
+/// is `patient`, what may mend itself: a folder that is not there yet, a disk that is full or read-only.
+pub(super) fn file(path: &Path, patient: bool) -> Result<impl Out + use<>, Error> {
     let owned = path.to_owned();
     let mut lines = lines(move || open(&owned));
     match open(path) {
         Ok(writer) => lines.to = Some(writer),
         Err(error) if error.raw_os_error() == Some(libc::ENXIO) && is_pipe(path) => {}
+        Err(error) if patient && may_mend(error.kind()) => {}
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
             return Err(Error::NoFile { path: path.to_owned() });
         }
@@ -153,6 +155,11 @@ fn is_cut(path: &Path) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last != *b"\n")
+}
+
+fn may_mend(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    matches!(kind, NotFound | PermissionDenied | ReadOnlyFilesystem | StorageFull)
 }
 
 fn is_pipe(path: &Path) -> bool {

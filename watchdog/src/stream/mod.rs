@@ -128,6 +128,10 @@ impl Opened {
     /// that cannot be opened is an error.
     /// What is kept in the state directory is one of them.
     pub fn open(settings: &Settings, state_directory: &Path) -> Result<Opened, Error> {
+        Opened::with(settings, state_directory, false)
+    }
+
+    fn with(settings: &Settings, state_directory: &Path, patient: bool) -> Result<Opened, Error> {
         let kept = Sink::Kept(state_directory.to_owned());
         let mut outs: Vec<(Sink, Box<dyn Out>)> = Vec::new();
         for sink in settings.sinks.iter().chain([&kept]) {
@@ -138,7 +142,7 @@ impl Opened {
                         Box::new(Terminal::new(lines::stdout()?, TimeZone::system()))
                     }
                     Sink::Stdout => Box::new(lines::stdout()?),
-                    Sink::File(path) => Box::new(lines::file(path)?),
+                    Sink::File(path) => Box::new(lines::file(path, patient)?),
                     Sink::Journald => Box::new(journal::Journal::new(JOURNAL.into())),
                     Sink::Kept(folder) => Box::new(kept::Keeper::new(folder)),
                 },
@@ -162,9 +166,10 @@ pub struct SinkState {
 }
 
 impl Stream {
-    /// Opens every sink and starts its thread.
+    /// Opens every sink and starts its thread. Services are looked after though a file cannot be opened yet: it is tried again
+    /// while lines wait for it.
     pub fn open(settings: &Settings, state_directory: &Path) -> Result<Stream, Error> {
-        Stream::start(Stamp::new(), Opened::open(settings, state_directory)?.0)
+        Stream::start(Stamp::new(), Opened::with(settings, state_directory, true)?.0)
     }
 
     /// Over whatever these write to.

@@ -100,7 +100,8 @@ fn what_is_no_file_is_refused_with_its_path() {
     let link = folder.path().join("link");
     symlink("/etc/passwd", &link).unwrap();
     let refused = |path: &Path| {
-        let error = open(path).err().unwrap().to_string();
+        let settings = Settings { sinks: vec![Sink::File(path.to_owned())] };
+        let error = Opened::open(&settings, folder.path()).err().unwrap().to_string();
         error.replace(&*folder.path().to_string_lossy(), "FOLDER")
     };
     let paths = [folder.path(), &link, &folder.path().join("nowhere/events")];
@@ -108,6 +109,20 @@ fn what_is_no_file_is_refused_with_its_path() {
         cannot open the event file FOLDER: Is a directory (os error 21) (see [watchdog] events)
         cannot open the event file FOLDER/link: Too many levels of symbolic links (os error 40) (see [watchdog] events)
         cannot open the event file FOLDER/nowhere/events: No such file or directory (os error 2) (see [watchdog] events)"#]].assert_eq(&paths.map(refused).join("\n"));
+}
+
+#[test]
+fn a_folder_that_is_not_there_yet_keeps_nobody_from_starting_and_a_link_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let [late, link] = ["late", "link"].map(|name| folder.path().join(name));
+    symlink("/etc/passwd", &link).unwrap();
+    assert!(open(&link).is_err());
+    let stream = open(&late.join("events")).unwrap();
+    stream.write(&numbered(1));
+    until("the fault is told", || stream.state()[0].fault.is_some());
+    fs::create_dir(&late).unwrap();
+    until("it is written", || late.join("events").exists() && lines_of(&late.join("events")) == 1);
+    assert_eq!(stream.close(Duration::from_secs(20)), 0);
 }
 
 #[test]
