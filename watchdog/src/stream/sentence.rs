@@ -187,8 +187,8 @@ fn unix_stall(stall: &UnixStall) -> String {
 
 fn by_what(serving: &[Serving]) -> String {
     let each = alike(serving).into_iter().map(|(Serving { rung, why, .. }, classes)| match why.is_empty() {
-        true => format!("by {rung} {}", classes.join(", ")),
-        false => format!("by {rung} ({why}) {}", classes.join(", ")),
+        true => format!("{} by {rung}", classes.join(", ")),
+        false => format!("{} by {rung} ({why})", classes.join(", ")),
     });
     format!("seen from now on: {}", each.collect::<Vec<_>>().join("; "))
 }

@@ -50,7 +50,7 @@ fn a_terminal_shows_words_and_nothing_of_what_is_well() {
     let words: Vec<&str> = shown.lines().map(|line| line.splitn(3, ' ').last().unwrap()).collect();
     expect![[r#"
         the connection to systemd works (private socket)
-        seen from now on: by tp_btf exit, sender; by heartbeat (not allowed) server_errors
+        seen from now on: exit, sender by tp_btf; server_errors by heartbeat (not allowed)
         3 records are missing here (events: stdout)"#]]
     .assert_eq(&words.join("\n"));
     let date = shown.split(' ').next().unwrap();
