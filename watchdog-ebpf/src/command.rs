@@ -5,10 +5,11 @@
 
 use aya_ebpf::{
     btf_maps::PerCpuArray,
-    helpers::{bpf_get_current_comm, generated::bpf_get_current_uid_gid},
+    helpers::generated::{bpf_get_current_comm, bpf_get_current_uid_gid},
     macros::{btf_map, btf_tracepoint},
     programs::BtfTracePointContext,
 };
+use core::mem::MaybeUninit;
 use watchdog_common::Kind;
 
 use crate::{kernel::now, names, record::tell, task};
@@ -86,13 +87,23 @@ static COMMANDS: PerCpuArray<Lately, 1> = PerCpuArray::new();
 /// `sched_process_exec(task, old_pid, bprm)`: the process bears its new name already.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn command(ctx: BtfTracePointContext) -> u32 {
-    let Ok(comm) = bpf_get_current_comm() else { return 0 };
-    let [first, second] = task::halves(&comm);
-    let own = bits([first, second]);
+    // not emptied before: that is a call, this runs cold, and each line of code is waited for
+    let mut words = MaybeUninit::<[u64; 2]>::uninit();
+    // SAFETY: the helper writes all of it.
+    let words = unsafe {
+        bpf_get_current_comm(words.as_mut_ptr().cast(), size_of::<[u64; 2]>() as u32);
+        words.assume_init()
+    };
+    let own = bits(words);
     if own[0] & SIEVES[0] == 0 || own[1] & SIEVES[1] == 0 {
         return 0;
     }
-    let runs: u64 = ctx.arg(0);
+    perhaps_one(ctx.arg(0), words[0], words[1])
+}
+
+/// Apart, so that what runs for every program lies together.
+#[inline(never)]
+fn perhaps_one(runs: u64, first: u64, second: u64) -> u32 {
     if !NAMES.iter().any(|[one, two]| *one == first && *two == second) {
         return 0;
     }
@@ -105,7 +116,7 @@ pub fn command(ctx: BtfTracePointContext) -> u32 {
         record.sender_pid = task::pid(runs);
         // SAFETY: reads the credentials of the task that runs now, which is this one.
         record.sender_uid = unsafe { bpf_get_current_uid_gid() } as u32;
-        record.comm = comm;
+        record.comm = task::name([first, second]);
     });
     0
 }

@@ -46,7 +46,15 @@ static ENDED: LruHashMap<Process, u32, 1024> = LruHashMap::new();
 /// `sched_process_exit(task, …)`
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn exit(ctx: BtfTracePointContext) -> u32 {
-    // Most ends of a host are nobody's: asked first, for it costs the least.
+    // Most ends of a host are nobody's. They run cold: what they need lies together, and nothing else does.
+    if task::is_foreign_now() {
+        return 0;
+    }
+    perhaps_ours(&ctx)
+}
+
+#[inline(never)]
+fn perhaps_ours(ctx: &BtfTracePointContext) -> u32 {
     let Some(cgroup) = task::watched_cgroup_now() else { return 0 };
     let ended: u64 = ctx.arg(0);
     let signal = task::signal_struct(ended);

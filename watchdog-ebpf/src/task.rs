@@ -73,11 +73,20 @@ pub fn watched_cgroup(task: u64) -> Option<u64> {
     None
 }
 
-/// The same for the task that runs now, which the kernel tells of itself: at most [`LEVELS`] below the root.
+/// The task that runs now is nobody's, as was found lately.
+#[inline(always)]
+pub fn is_foreign_now() -> bool {
+    // SAFETY: reads the cgroup of the task that runs now.
+    let own = unsafe { bpf_get_current_cgroup_id() };
+    foreign::place(own, Search::Down).is_some_and(Place::is_foreign)
+}
+
+/// The watched cgroup of the task that runs now, which the kernel tells of itself: at most [`LEVELS`] below the root.
 #[inline(always)]
 pub fn watched_cgroup_now() -> Option<u64> {
     // SAFETY: reads the cgroup of the task that runs now.
     let own = unsafe { bpf_get_current_cgroup_id() };
+    // asked before the search
     let place = foreign::place(own, Search::Down);
     if place.is_some_and(Place::is_foreign) {
         return None;
@@ -171,11 +180,11 @@ pub fn leader(task: u64) -> u64 {
     read(task, &TASK_LEADER)
 }
 
-/// A name as two numbers, which are compared at once.
+/// Two numbers as the name that they were read as.
 #[inline(always)]
-pub fn halves(comm: &[u8; 16]) -> [u64; 2] {
+pub fn name(words: [u64; 2]) -> [u8; 16] {
     // SAFETY: 16 bytes on either side, of which any are a value.
-    unsafe { core::mem::transmute::<[u8; 16], [u64; 2]>(*comm) }
+    unsafe { core::mem::transmute::<[u64; 2], [u8; 16]>(words) }
 }
 
 /// The name of a task's process.

@@ -9,7 +9,7 @@ use crate::{
     explain::{self, Given, Known},
     look,
     model::{LoadState, Service, Unit},
-    policy::{Dependency, Guard},
+    policy::{Dependency, Guard, StalePidFile},
     sources::units::Units,
 };
 
@@ -55,7 +55,7 @@ impl Check {
             Ok(chosen) => chosen,
             Err(exit) => return exit,
         };
-        let asked = ask(&loaded);
+        let asked = ask(&loaded, &chosen);
         if self.fix {
             let all = loaded
                 .settings
@@ -153,14 +153,21 @@ fn own_unit(loaded: &Loaded, asked: &Asked) -> Vec<String> {
     explain::fix::lacking(unit, &fix::own_settings(loaded, &units, known))
 }
 
-fn ask(loaded: &Loaded) -> Asked {
+/// Of the chosen services (none is all) and what they need: PID 1 takes its time for each answer.
+fn ask(loaded: &Loaded, chosen: &[Service]) -> Asked {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Asked::default();
     };
     let services = &loaded.settings.policy.services;
-    let units = services.values().map(|guard| guard.unit.clone());
+    let is_chosen = |name: &Service| chosen.is_empty() || chosen.contains(name);
+    // what watchdog's own unit must be allowed depends on where these have their PID files, whatever is chosen
+    let is_asked =
+        |(name, guard): &(&Service, &Guard)| is_chosen(name) || guard.stale_pid_file == StalePidFile::Remove;
+    let units = services.iter().filter(is_asked).map(|(_, guard)| guard.unit.clone());
     let needs: BTreeSet<Unit> = services
-        .values()
+        .iter()
+        .filter(|(name, _)| is_chosen(name))
+        .map(|(_, guard)| guard)
         .flat_map(|guard| &guard.depends_on)
         .filter_map(|need| match need {
             Dependency::Unit(unit) => Some(unit.clone()),
