@@ -2,6 +2,8 @@
 
 mod commands;
 mod costs;
+mod empty;
+mod memory;
 mod sight;
 mod storm;
 mod table;
@@ -106,13 +108,7 @@ impl Bench {
         lab.service(storm::NOISY, &format!("{} \"block 1\" park", storm::PROGRAM), "")?;
         let watchdog = lab.watchdog(&format!("{CONFIGURATION}{}", storm::CONFIGURATION))?;
         guarded(&watchdog, 0)?;
-        let mut requests = Vec::new();
-        let dead = times(self.runs, || {
-            let (request, answer) = by_watchdog(lab, &watchdog)?;
-            requests.push(request);
-            Ok(answer)
-        })?;
-        table.row("kernel's time of the death to restart request", &requests, Some((3.0, 20.0)));
+        let dead = times(self.runs, || by_watchdog(lab, &watchdog))?;
         table.row("SIGKILL to good answer, watchdog", &dead, Some((1.5 * median(&floor), f64::INFINITY)));
         let stopped = times(self.runs, || hang(lab, &watchdog, |lab| lab.kill_all(Signal::STOP, UNIT)))?;
         table.row("hang (SIGSTOP) under traffic to verdict", &stopped, Some((f64::INFINITY, 3_800.0)));
@@ -187,17 +183,12 @@ fn by_systemd(lab: &Lab, runs: usize) -> Result<Vec<f64>> {
     Ok(took)
 }
 
-/// From the kernel's time of the death to the request, and from the kill to a good answer.
-fn by_watchdog(lab: &Lab, watchdog: &Watchdog) -> Result<(f64, f64)> {
+/// Milliseconds from a death to a good answer.
+fn by_watchdog(lab: &Lab, watchdog: &Watchdog) -> Result<f64> {
     let killed = lab.kill_main(Signal::KILL, UNIT)?;
     let answered = lab.first_good(URL, LIMIT)?;
-    let death =
-        watchdog.wait_for("the death", LIMIT, |e| e.kind() == "sign.exit" && e.mono_us() >= killed)?;
-    let outcome =
-        watchdog.wait_for("the request", LIMIT, |e| e.is("outcome", "victim") && e.mono_us() >= killed)?;
-    let requested = outcome.data("requested_us").as_u64().or(outcome.data("requested").as_u64());
     guarded(watchdog, killed)?;
-    Ok((since(death.mono_us(), requested.context("the outcome does not say when")?), since(killed, answered)))
+    Ok(since(killed, answered))
 }
 
 /// From a hang to the verdict that it is dead.

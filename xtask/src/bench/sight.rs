@@ -9,10 +9,10 @@ use std::{
 };
 
 use ::lab::{Event, Lab, Watchdog, mono_us};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use super::{LIMIT, end, since, table::Table, times};
+use super::{LIMIT, end, memory::Limit, since, table::Table, times};
 
 const URL: &str = "http://127.0.0.1:7001/";
 const ADDRESS: &str = "127.0.0.1:7001";
@@ -84,6 +84,28 @@ pub(super) fn measure(lab: &Lab, table: &mut Table, runs: usize) -> Result<()> {
         let (_client, sent) = request(lab)?;
         Ok(since(sent, suspected(&watchdog, "server_errors", sent)?))
     })?;
+    // last: what a death leaves quiet for a second would hide a listener's end
+    seen("exit: kernel's time of the death to restart request", (3.0, 20.0), &|| {
+        let killed = lab.kill_main(Signal::KILL, UNIT)?;
+        let died =
+            watchdog.wait_for("the death", LIMIT, |e| e.kind() == "sign.exit" && e.mono_us() >= killed)?;
+        Ok(since(died.mono_us(), requested(&watchdog, killed)?))
+    })?;
+    match Limit::new(lab)? {
+        Some(limit) => seen("OOM: kernel's time of the kill to restart request", (100.0, 300.0), &|| {
+            limit.set(lab, UNIT)?;
+            let ate = mono_us();
+            if let Ok(answer) = lab.get(&format!("{URL}eat/256")) {
+                bail!("it has eaten more than it may: {answer:?}");
+            }
+            let is_kill = |e: &Event| !e.data("saw")["oom_kill"].is_null() && e.mono_us() >= ate;
+            let killed = watchdog.wait_for("the kill", LIMIT, is_kill)?;
+            Ok(since(killed.mono_us(), requested(&watchdog, ate)?))
+        })?,
+        None => {
+            println!("OOM is not measured: this host's tree of cgroups has no memory controller of version 1")
+        }
+    }
     end(watchdog)?;
     lab.exec(&["systemctl", "disable", "--now", UNIT])?;
     zombie(lab, table, runs.min(ZOMBIES))
@@ -99,11 +121,10 @@ fn zombie(lab: &Lab, table: &mut Table, runs: usize) -> Result<()> {
     let all = times(runs, || {
         let before = recoveries(&watchdog);
         let killed = lab.kill_main(Signal::KILL, UNIT)?;
-        let asked =
-            watchdog.wait_for("the request", LIMIT, |e| e.is("action", "sensor") && e.mono_us() >= killed)?;
+        let asked = requested(&watchdog, killed)?;
         recovered(&watchdog, before)?;
         lab.first_good(URL, LIMIT)?;
-        Ok(since(killed, asked.mono_us()))
+        Ok(since(killed, asked))
     })?;
     table.row("zombie main process: death to restart request", &all, Some((100.0, 300.0)));
     end(watchdog)?;
@@ -139,6 +160,14 @@ fn suspected(watchdog: &Watchdog, why: &str, after: u64) -> Result<u64> {
         event.is("suspicion", "sensor") && !event.data("why")[why].is_null() && taken(event).is_some()
     })?;
     taken(&event).context("it does not say when")
+}
+
+/// When the restart after this moment was asked for.
+fn requested(watchdog: &Watchdog, after: u64) -> Result<u64> {
+    let outcome =
+        watchdog.wait_for("the request", LIMIT, |e| e.is("outcome", "sensor") && e.mono_us() >= after)?;
+    let requested = outcome.data("requested_us").as_u64();
+    requested.context("the outcome does not say when")
 }
 
 /// How often it has recovered.
