@@ -212,9 +212,7 @@ fn g12_a_hang_is_told_with_the_phase_the_numbers_and_what_ails_the_processes() {
               04:04:08.501  +3.00 s  DEAD after 3.00 s: 127.0.0.1:80, no complete answer within 3 s (phase: headers); no
                                      excuse: of the last 2s runnable but not run for 0ns, ran for 0ns, others for 12ms;
                                      connections: 0 accepted, 0 of others served; process 812 (nginx) is stopped (T)
-              04:04:08.701  +3.20 s  DEAD after 3.00 s: 127.0.0.1:80, no complete answer within 3 s (phase: headers); no
-                                     excuse: of the last 2s runnable but not run for 0ns, ran for 0ns, others for 12ms;
-                                     connections: 0 accepted, 0 of others served; process 812 (nginx) is stopped (T)
+              04:04:08.701  +3.20 s  the same once more
               04:04:08.710  +3.21 s  decided: restart nginx.service, because heartbeat failed 2 times in a row:
                                      127.0.0.1:80: no complete answer within 3 s (phase: headers); no excuse: of the last
                                      2s runnable but not run for 0ns, ran for 0ns, others for 12ms; connections: 0
@@ -283,4 +281,30 @@ fn a_hold_that_is_not_over_says_what_it_waits_for() {
         In a line: 000000ab-7: main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0, session-3.scope); waits at most 60.0 s: mariadb, which it depends on, is failing
     "#]],
     );
+}
+
+#[test]
+fn what_comes_again_and_again_is_told_once_with_the_last_of_it() {
+    let waits = |after| {
+        let hold = Hold::Dependency { on: "mariadb".into() };
+        tell(after, Decision::Hold { hold, until: at(after + 60_000_000) })
+    };
+    let mut records = vec![suspicion(0, exit())];
+    records.extend((1..=20).map(|number| waits(number * 30_000_000)));
+    check(records, expect![[r#"
+        web (nginx.service), incident 000000ab-7: NOT OVER
+        Monday 2026-11-02 04:04:05 CET
+
+        What happened  main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0, session-3.scope)
+
+        Decision       waits at most 60.0 s: mariadb, which it depends on, is failing
+
+        Step by step
+          04:04:05.500  +0 µs    main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0,
+                                 session-3.scope)
+          04:04:35.500  +30.0 s  waits at most 60.0 s: mariadb, which it depends on, is failing
+          04:14:05.500  +10 min  the same, the last of 19 times more
+
+        In a line: 000000ab-7: main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0, session-3.scope); waits at most 60.0 s: mariadb, which it depends on, is failing
+    "#]]);
 }

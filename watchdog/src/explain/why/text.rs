@@ -28,10 +28,19 @@ impl Why {
         }
         text += "\nStep by step\n";
         let width = self.steps.iter().map(|it| micros(it.after_us).chars().count()).max().unwrap_or(0);
-        for step in &self.steps {
-            let before =
-                format!("  {}  +{:<width$}  ", zoned(step.time, zone, "%H:%M:%S%.3f"), micros(step.after_us));
-            text += &wrapped(&before, &step.what);
+        for alike in
+            self.steps.chunk_by(|one, next| without_figures(&one.what) == without_figures(&next.what))
+        {
+            let [step, .., last] = alike else {
+                alike.iter().for_each(|step| text += &said(step, &step.what, zone, width));
+                continue;
+            };
+            text += &said(step, &step.what, zone, width);
+            let more = match alike.len() - 1 {
+                1 => "the same once more".to_owned(),
+                times => format!("the same, the last of {times} times more"),
+            };
+            text += &said(last, &more, zone, width);
         }
         text
     }
@@ -65,6 +74,18 @@ impl Why {
         };
         format!("{}{unit}{incident}: {how}\n{}{took}\n", self.service, zoned(self.began, zone, "%A %F %T %Z"))
     }
+}
+
+/// One step; `width` is that of the longest time since the first.
+fn said(step: &Moment, what: &str, zone: &TimeZone, width: usize) -> String {
+    let before =
+        format!("  {}  +{:<width$}  ", zoned(step.time, zone, "%H:%M:%S%.3f"), micros(step.after_us));
+    wrapped(&before, what)
+}
+
+/// What is asked again and again is answered after another time each.
+fn without_figures(what: &str) -> String {
+    what.chars().filter(|letter| !letter.is_ascii_digit() && *letter != '.').collect()
 }
 
 /// Other incidents, the newest first, under a heading.
