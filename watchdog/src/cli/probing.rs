@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock,
-    model::{Loss, Saw, Serving, Sign, Source, Watch},
+    model::{Loss, Saw, Serving, Sign, Source, Tick, Watch},
     sources::ebpf::{self, Kept, Probes},
 };
 
@@ -60,6 +60,12 @@ impl Probing {
             tracing::warn!("not told what the probes see: the queue of signs is full");
         }
         (Probing { probes, in_vain, signs }, left)
+    }
+
+    /// What it does while all is well.
+    pub(super) fn tick(&self) -> Option<Tick> {
+        let what = "the probes are proved to speak: a child ends, a port is opened on loopback".to_owned();
+        self.probes.is_some().then_some(Tick { what, every: PROOF })
     }
 
     /// Runs until nobody takes the signs any more.

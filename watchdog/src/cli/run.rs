@@ -264,7 +264,7 @@ async fn start(settings: engine::Settings, kept: Vec<Kept>) -> Result<Parts, Exi
         Exit::Configuration(78)
     })?;
     engine.inherit(&left);
-    Supervisor::tick().into_iter().for_each(|tick| engine.also_ticks(tick));
+    Supervisor::tick().into_iter().chain(probing.tick()).for_each(|tick| engine.also_ticks(tick));
     units.watch(engine.units().into_iter().collect()).await;
     // beside the engine, which takes what comes meanwhile
     tokio::spawn(async move { check::rivals(&units).await.iter().for_each(complain) });
