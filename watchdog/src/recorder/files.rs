@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -16,11 +17,25 @@ const LOOKED_AT: usize = 16_384;
 /// The table of locks of a host.
 const LOCKS: usize = 256 << 10;
 
-/// The descriptors of a process; adds the numbers of its sockets.
-pub(super) fn open(pid: u32, sockets: &mut BTreeSet<u64>) -> String {
+/// The sockets of a unit's processes.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    pub(super) inodes: BTreeSet<u64>,
+    /// Of some descriptor nobody may see what it is.
+    pub(super) hidden: bool,
+}
+
+/// What lets the descriptors of other users' processes be seen.
+pub(super) const NEEDED: &str = "CAP_SYS_PTRACE";
+
+/// The descriptors of a process; adds its sockets.
+pub(super) fn open(pid: u32, own: &mut Own) -> String {
     let entries = match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(entries) => entries.flatten().take(LOOKED_AT),
-        Err(fault) => return format!("not shown: {fault}"),
+        Err(fault) => {
+            own.hidden = true;
+            return format!("not shown: {fault} ({NEEDED})");
+        }
     };
     let mut numbers: Vec<u32> =
         entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -31,10 +46,17 @@ pub(super) fn open(pid: u32, sockets: &mut BTreeSet<u64>) -> String {
         line.split_whitespace().next().map(str::to_owned)
     });
     let mut text = format!("{} of at most {}\n", numbers.len(), most.unwrap_or_else(|| "?".to_owned()));
+    let mut refused = None;
     for (at, number) in numbers.iter().enumerate() {
-        let Ok(goal) = fs::read_link(PathBuf::from(format!("/proc/{pid}/fd/{number}"))) else { continue };
-        let goal = goal.display().to_string();
-        sockets
+        let goal = match fs::read_link(PathBuf::from(format!("/proc/{pid}/fd/{number}"))) {
+            Ok(goal) => goal.display().to_string(),
+            Err(fault) if fault.kind() == ErrorKind::NotFound => continue, // closed meanwhile
+            Err(fault) => {
+                refused = Some(fault);
+                continue;
+            }
+        };
+        own.inodes
             .extend(goal.strip_prefix("socket:[").and_then(|it| it.strip_suffix(']')?.parse::<u64>().ok()));
         if at < NAMED {
             let _ = writeln!(text, "{number:>5} {goal}");
@@ -42,6 +64,10 @@ pub(super) fn open(pid: u32, sockets: &mut BTreeSet<u64>) -> String {
     }
     if numbers.len() > NAMED {
         let _ = writeln!(text, "and {} more", numbers.len() - NAMED);
+    }
+    if let Some(fault) = refused {
+        own.hidden = true;
+        let _ = writeln!(text, "what they are is not shown: {fault} ({NEEDED})");
     }
     text
 }

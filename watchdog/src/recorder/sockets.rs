@@ -8,6 +8,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use super::files::{NEEDED, Own};
 use crate::{clock, model::Mono};
 
 /// So much of each table is read: some ten thousand connections.
@@ -47,8 +48,9 @@ struct Tcp {
     inode: u64,
 }
 
-/// Those of these numbers, and connections to their listeners that nobody has accepted.
-pub(super) fn of(pids: &[u32], inodes: &BTreeSet<u64>, until: Mono) -> String {
+/// Their own, and connections to their listeners that nobody has accepted. Where nobody may see which are their own, the queues
+/// of all listeners beside them.
+pub(super) fn of(pids: &[u32], own: &Own, until: Mono) -> String {
     let Some(pid) = pids.first() else { return "there is no process".into() };
     let mut all: Vec<Tcp> = Vec::new();
     let mut text = String::new();
@@ -59,9 +61,9 @@ pub(super) fn of(pids: &[u32], inodes: &BTreeSet<u64>, until: Mono) -> String {
             Err(fault) => text += &format!("the table {name} is not shown: {fault}\n"),
         }
     }
-    told(&all, inodes, &mut text);
+    told(&all, own, &mut text);
     let read = lines(&format!("/proc/{pid}/net/unix"), until, |line| {
-        if let Some((listens, path)) = unix(line, inodes) {
+        if let Some((listens, path)) = unix(line, &own.inodes) {
             let _ = writeln!(text, "unix {} {path}", if listens { "LISTEN" } else { "socket" });
         }
     });
@@ -71,7 +73,20 @@ pub(super) fn of(pids: &[u32], inodes: &BTreeSet<u64>, until: Mono) -> String {
     text
 }
 
-fn told(all: &[Tcp], inodes: &BTreeSet<u64>, text: &mut String) {
+fn told(all: &[Tcp], own: &Own, text: &mut String) {
+    let inodes = &own.inodes;
+    if own.hidden {
+        let _ = writeln!(
+            text,
+            "which sockets are its own is not shown in full ({NEEDED}); the queues of all listeners here:"
+        );
+        for it in all.iter().filter(|it| it.state == LISTEN).take(NAMED) {
+            let _ = writeln!(text, "LISTEN {}, {} wait to be accepted", it.local, it.waits);
+        }
+        if inodes.is_empty() {
+            return;
+        }
+    }
     let listens = all.iter().filter(|it| it.state == LISTEN && inodes.contains(&it.inode));
     let ports: BTreeSet<u16> = listens.map(|it| it.local.port()).collect();
     // one that is over, or not open yet, has no owner either
@@ -180,12 +195,20 @@ mod tests {
              4: odd";
         let all: Vec<Tcp> = table.lines().filter_map(tcp).collect();
         let mut text = String::new();
-        told(&all, &[71, 72].into(), &mut text);
+        told(&all, &Own { inodes: [71, 72].into(), hidden: false }, &mut text);
         expect_test::expect![[r#"
             TCP: 1 CLOSE_WAIT, 1 ESTABLISHED, 1 LISTEN
             LISTEN 0.0.0.0:80, 3 wait to be accepted
             ESTABLISHED 127.0.0.1:80 from 127.0.0.1:40000, 78 bytes to read, 0 bytes to send, nobody has accepted it
             CLOSE_WAIT 127.0.0.1:80 from 127.0.0.1:40001, 0 bytes to read, 16 bytes to send
+        "#]]
+        .assert_eq(&text);
+        let mut text = String::new();
+        told(&all, &Own { inodes: [].into(), hidden: true }, &mut text);
+        expect_test::expect![[r#"
+            which sockets are its own is not shown in full (CAP_SYS_PTRACE); the queues of all listeners here:
+            LISTEN 0.0.0.0:80, 3 wait to be accepted
+            LISTEN 127.0.0.1:81, 0 wait to be accepted
         "#]]
         .assert_eq(&text);
     }

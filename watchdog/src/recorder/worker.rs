@@ -147,14 +147,14 @@ fn passing(page: &mut Page, settings: &Settings, subject: &Subject) -> Result<Op
         page.at(|| "/proc/locks".to_owned());
         page.part("locks", &files::locks(&pids))?;
     }
-    let mut inodes = std::collections::BTreeSet::new();
+    let mut own = files::Own::default();
     if wants(Kind::Files) || wants(Kind::Sockets) {
         for pid in &pids {
             if late(page, "the files of all processes") {
                 break;
             }
             page.at(|| format!("the files of process {pid}"));
-            let open = files::open(*pid, &mut inodes);
+            let open = files::open(*pid, &mut own);
             if wants(Kind::Files) {
                 page.part(&format!("open files of process {pid}"), &open)?;
             }
@@ -162,7 +162,7 @@ fn passing(page: &mut Page, settings: &Settings, subject: &Subject) -> Result<Op
     }
     if wants(Kind::Sockets) && !late(page, "sockets") {
         page.at(|| "the tables of sockets".to_owned());
-        page.part("sockets", &sockets::of(&pids, &inodes, page.until()))?;
+        page.part("sockets", &sockets::of(&pids, &own, page.until()))?;
     }
     if wants(Kind::Processes) {
         for pid in &pids {

@@ -291,7 +291,9 @@ fn what_comes_again_and_again_is_told_once_with_the_last_of_it() {
     };
     let mut records = vec![suspicion(0, exit())];
     records.extend((1..=20).map(|number| waits(number * 30_000_000)));
-    check(records, expect![[r#"
+    check(
+        records,
+        expect![[r#"
         web (nginx.service), incident 000000ab-7: NOT OVER
         Monday 2026-11-02 04:04:05 CET
 
@@ -306,5 +308,6 @@ fn what_comes_again_and_again_is_told_once_with_the_last_of_it() {
           04:14:05.500  +10 min  the same, the last of 19 times more
 
         In a line: 000000ab-7: main process 812 (nginx) ended by SIGKILL, sent by process 4711 (kill, uid 0, session-3.scope); waits at most 60.0 s: mariadb, which it depends on, is failing
-    "#]]);
+    "#]],
+    );
 }
