@@ -40,6 +40,7 @@ fn status() -> Status {
         health: Health::Well,
         stage: "up".into(),
         verdict: Some(Verdict::Alive),
+        unknown: None,
         alive: Some(Mono(1_000_000)),
         incident: None,
         last: None,

@@ -39,6 +39,7 @@ impl Engine {
         let counted = |standing: ServiceStatus| ServiceStatus {
             last: self.tally.last(&standing.service).or_else(|| self.past.last(&standing.service)),
             counts: self.tally.counts(&standing.service),
+            unknown: self.tally.unknown(&standing.service),
             ..standing
         };
         let sinks = self.stream.state().into_iter().map(|sink| SinkStatus {

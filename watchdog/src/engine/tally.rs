@@ -7,13 +7,14 @@ use crate::{
         Action, Counts, Decision, IncidentEnd, LastIncident, Saw, Service, Sign, Source, SourceStatus, Story,
         Tell, Verdict,
     },
-    stream::{Record, Said},
+    stream::{Record, Said, sentence},
 };
 
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     services: BTreeMap<Service, Counts>,
     last: BTreeMap<Service, LastIncident>,
+    unknown: BTreeMap<Service, String>,
     sources: BTreeMap<Source, SourceStatus>,
 }
 
@@ -34,6 +35,10 @@ impl Tally {
                     Verdict::Dead => &mut counts.dead,
                     Verdict::Unknown => &mut counts.unknown,
                 } += 1;
+                match answer.verdict {
+                    Verdict::Alive | Verdict::Dead => self.unknown.remove(&answer.service),
+                    Verdict::Unknown => self.unknown.insert(answer.service.clone(), sentence(record)),
+                };
             }
             Said::Action(act) => match act.action {
                 Action::Restart { .. } | Action::Start { .. } | Action::StartAfresh { .. } => {
@@ -65,6 +70,7 @@ impl Tally {
     pub(super) fn keep(&mut self, is_kept: impl Fn(&Service) -> bool) {
         self.services.retain(|service, _| is_kept(service));
         self.last.retain(|service, _| is_kept(service));
+        self.unknown.retain(|service, _| is_kept(service));
     }
 
     pub(super) fn counts(&self, service: &Service) -> Counts {
@@ -73,6 +79,11 @@ impl Tally {
 
     pub(super) fn last(&self, service: &Service) -> Option<LastIncident> {
         self.last.get(service).cloned()
+    }
+
+    /// What came of the last heartbeat, where that could not tell.
+    pub(super) fn unknown(&self, service: &Service) -> Option<String> {
+        self.unknown.get(service).cloned()
     }
 
     pub(super) fn sources(&self) -> Vec<SourceStatus> {

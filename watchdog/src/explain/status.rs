@@ -158,6 +158,10 @@ fn what(it: &ServiceStatus, now: Mono) -> String {
         (None, None) if it.stage == "up" => {}
         (None, None) => said.push(it.stage.clone()),
     }
+    if let Some(unknown) = &it.unknown {
+        let name = format!("{}: ", it.service);
+        said.push(unknown.strip_prefix(&name).unwrap_or(unknown).to_owned());
+    }
     if let Some(held) = it.held.as_ref().filter(|held| held.hold != Hold::Pause) {
         let (so_far, next) = (ago(now, held.since), ago(held.until, now));
         said.push(format!("waits {so_far} so far: {}; looked at again in {next}", stream::held(&held.hold)));

@@ -62,6 +62,9 @@ pub struct ServiceStatus {
     pub stage: String,
     /// The worst last verdict of its heartbeats.
     pub verdict: Option<Verdict>,
+    /// What came of its last heartbeat, where that could not tell whether it is alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
     /// When it answered well last.
     #[serde(rename = "alive_us")]
     pub alive: Option<Mono>,

@@ -34,6 +34,7 @@ fn well(name: &str) -> ServiceStatus {
         health: Health::Well,
         stage: "up".into(),
         verdict: None,
+        unknown: None,
         alive: None,
         incident: None,
         last: None,
@@ -115,6 +116,7 @@ fn b11_enabled_active_and_healthy_are_three_columns() {
         sub: "start-pre".into(),
         health: Health::Unsure,
         stage: "proving".into(),
+        unknown: Some("db: unknown after 1.00 ms: unix:/run/db.sock: our own fault: not allowed".into()),
         ..well("db")
     };
     check(
@@ -123,7 +125,7 @@ fn b11_enabled_active_and_healthy_are_three_columns() {
             watchdog 1.2.3, running for 2h30m
 
             SERVICE  ENABLED  ACTIVE     HEALTHY  RESTARTS LEFT
-            db       yes      start-pre  ?        3 of 3 in 5m   proving
+            db       yes      start-pre  ?        3 of 3 in 5m   proving; unknown after 1.00 ms: unix:/run/db.sock: our own fault: not allowed
             ftp      no       no         no       3 of 3 in 5m   stopped
             gone     absent   no         no       3 of 3 in 5m   absent
             mail     yes      yes        yes      3 of 3 in 5m   PAUSED by ann for another 10m (upgrade)

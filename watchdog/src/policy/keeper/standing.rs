@@ -28,6 +28,7 @@ impl Keeper {
             health: self.health(),
             stage: self.standing_at(),
             verdict: self.worst_verdict(),
+            unknown: None,
             alive: self.beats.iter().filter_map(|beat| beat.alive_at).max(),
             incident,
             last: None,
