@@ -14,6 +14,7 @@ pub(super) enum Change {
     Ends,
     StartIsRestart,
     SecondAsk,
+    InUse,
     Tolerance,
     InARow,
     Refused,
@@ -77,6 +78,10 @@ impl Change {
             }
             Change::SecondAsk => {
                 "one failed ask is not acted upon: it is asked a second time after 200 ms (`failures = 1` for none)"
+            }
+            Change::InUse => {
+                "monit asked once a cycle; watchdog asks every 5 s while clients are connecting, and at once where the kernel shows a \
+                 fault: `every_in_use`, set to the length of a cycle, keeps monit's pace, and finds a wrong answer later"
             }
             Change::Tolerance => {
                 "failures over several cycles: as many asks in a row, one cycle apart, before anything is done; a shorter \

@@ -266,8 +266,10 @@ fn rate(frame: &mut Frame<'_>, rule: &Rule, retry: Option<u64>, beat: &mut Secti
         frame.change(Change::SecondAsk);
     }
     beat.set("every", seconds(cycle.max(1)), frame.at);
-    if cycle < 5 {
-        beat.set("every_in_use", seconds(cycle.max(1)), frame.at);
+    match cycle {
+        ..5 => _ = beat.set("every_in_use", seconds(cycle.max(1)), frame.at),
+        5 => {}
+        6.. => frame.change(Change::InUse),
     }
 }
 
