@@ -84,9 +84,10 @@ pub(super) fn milliseconds(milliseconds: u64) -> String {
     text(&values::say(Duration::from_millis(milliseconds).min(YEAR)))
 }
 
-/// A name as services and groups may have it.
+/// A name as services and groups may have it; one that began with a hyphen would be taken for an option by commands.
 pub(super) fn name(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let name: String = text.chars().map(|c| if fits(c) { c } else { '-' }).take(60).collect();
+    let name: String = text.chars().map(|c| if fits(c) { c } else { '-' }).collect();
+    let name: String = name.trim_start_matches('-').chars().take(60).collect();
     if name.is_empty() { "service".into() } else { name }
 }
