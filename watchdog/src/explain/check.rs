@@ -120,7 +120,10 @@ pub fn check(given: &Given<'_>) -> Check {
                 .zip(&guard.heartbeats)
                 .map(|(asked, pulse)| heartbeat(asked, pulse))
                 .collect(),
-            outlook: super::outlook::of(host, guard, settings.suspicion.services.get(service), state),
+            outlook: match known.and_then(|known| lint::asleep(guard, known)) {
+                Some(why) => super::outlook::asleep(why),
+                None => super::outlook::of(host, guard, settings.suspicion.services.get(service), state),
+            },
             systemd: known.map_or_else(Vec::new, |known| unit::own(guard, known)),
         }
     });

@@ -38,7 +38,32 @@ pub(super) fn faults(service: &Service, guard: &Guard, has_log: bool, known: Opt
             "{service}: nothing could ever be done: systemd refuses every start of {unit} that is not a dependency's (RefuseManualStart=yes); watch another unit, or take that setting back in a drop-in (`systemctl edit {unit}`)"
         ));
     }
+    if let Some(known) = known.filter(|it| is_masked(it) && !guard.only_if_enabled) {
+        let unit = &known.state.unit;
+        faults.push(format!(
+            "{service}: nothing could ever be done: {unit} is masked, so that systemd refuses every start of it; `systemctl unmask {unit}`, or `only_if_enabled = true`, which leaves it alone until then"
+        ));
+    }
     faults
+}
+
+/// Why nothing at all is done about a unit as it is now, and until when.
+pub(super) fn asleep(guard: &Guard, known: &Known) -> Option<String> {
+    let state = &known.state;
+    let unit = &state.unit;
+    if is_masked(known) {
+        return Some(format!("{unit} is masked: it is left alone until `systemctl unmask`"));
+    }
+    let disabled = state.file == FileState::Disabled && !state.socket_activated;
+    (state.load == LoadState::Loaded && disabled && guard.only_if_enabled).then(|| {
+        format!(
+            "{unit} is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same"
+        )
+    })
+}
+
+fn is_masked(known: &Known) -> bool {
+    known.state.load == LoadState::Masked || known.state.file == FileState::Masked
 }
 
 /// What stands in the way; each worth a warning.
@@ -79,23 +104,15 @@ fn loading(known: &Known, guard: &Guard) -> Vec<String> {
     let unit = &state.unit;
     let mut warnings = Vec::new();
     match state.load {
-        LoadState::Loaded => {}
+        LoadState::Loaded | LoadState::Masked => {}
         LoadState::NotFound => warnings.push(format!(
             "systemd knows no unit {unit}: it is watched until it appears; see `systemctl list-unit-files`"
         )),
-        LoadState::Masked => {
-            warnings.push(format!("{unit} is masked: it is left alone until `systemctl unmask`"));
-        }
         LoadState::Error => {
             warnings.push(format!("systemd cannot load {unit}: see `systemctl status {unit}`"));
         }
     }
-    let disabled = state.file == FileState::Disabled && !state.socket_activated;
-    if state.load == LoadState::Loaded && disabled && guard.only_if_enabled {
-        warnings.push(format!(
-            "{unit} is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same"
-        ));
-    }
+    warnings.extend(asleep(guard, known).filter(|_| guard.only_if_enabled)); // without it that is a fault
     if traits.outdated {
         warnings.push(format!(
             "the files of {unit} have changed and systemd has not read them: what is said here is of the old ones; `systemctl daemon-reload`"

@@ -48,6 +48,11 @@ pub(super) fn of(
     outlook
 }
 
+/// What happens while the unit is disabled or masked.
+pub(super) fn asleep(why: String) -> Vec<Outlook> {
+    vec![Outlook { when: "left alone", then: format!("in each failure class: {why}") }]
+}
+
 fn crash(guard: &Guard, unit: Option<&UnitState>) -> String {
     let (code, signal) = (Class::UncleanCode, Class::UncleanSignal);
     let what = match (acts(guard.on, code), acts(guard.on, signal)) {

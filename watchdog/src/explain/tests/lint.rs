@@ -8,7 +8,7 @@ use super::{given, guard, known, pulse, seconds, settings, state};
 use crate::{
     explain::{Given, Known, check, lint, rival, unit},
     look::Restarter,
-    model::{ActiveState, LoadState, OnFailure, RestartOn, Service, UnitState},
+    model::{ActiveState, FileState, LoadState, OnFailure, RestartOn, Service, UnitState},
     policy::{Dependency, Guard, Host, Pulse, StalePidFile},
     systemd::Traits,
 };
@@ -308,4 +308,44 @@ fn only_the_services_that_are_asked_for_are_told_of() {
     let chosen = [Service::new("b")];
     let check = check(&Given { chosen: &chosen, ..given(&settings, &units) });
     assert_eq!(check.services.iter().map(|it| it.service.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+/// What is wrong with it, and what is said to happen.
+fn looked_through(guard: Guard, known: Known) -> String {
+    let settings = settings(vec![("app", guard, Vec::new())]);
+    let units = BTreeMap::from([(Service::new("app"), known)]);
+    let check = check(&given(&settings, &units));
+    let outlook = check.services.iter().flat_map(|it| &it.outlook);
+    let outlook = outlook.map(|it| format!("{}: {}", it.when, it.then)).take(1);
+    let errors = check.errors.into_iter().map(|it| format!("error {it}"));
+    errors
+        .chain(check.warnings.into_iter().map(|it| format!("warning {it}")))
+        .chain(outlook)
+        .map(|it| it + "\n")
+        .collect()
+}
+
+#[test]
+fn a_unit_that_is_masked_or_disabled_on_purpose_is_no_fault_and_nothing_else_is_promised_for_it() {
+    let enabled_only = || Guard { only_if_enabled: true, ..guard(NAME) };
+    let masked = || unit(|unit| (unit.load, unit.file) = (LoadState::Masked, FileState::Masked));
+    let disabled = || unit(|unit| unit.file = FileState::Disabled);
+    expect![[r#"
+        warning app: app.service is masked: it is left alone until `systemctl unmask`
+        left alone: in each failure class: app.service is masked: it is left alone until `systemctl unmask`
+    "#]]
+    .assert_eq(&looked_through(enabled_only(), masked()));
+    expect![[r#"
+        warning app: app.service is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same
+        left alone: in each failure class: app.service is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same
+    "#]].assert_eq(&looked_through(enabled_only(), disabled()));
+    let all_the_same = || Guard { only_if_enabled: false, ..guard(NAME) };
+    expect![[r#"
+        error app: nothing could ever be done: app.service is masked, so that systemd refuses every start of it; `systemctl unmask app.service`, or `only_if_enabled = true`, which leaves it alone until then
+        left alone: in each failure class: app.service is masked: it is left alone until `systemctl unmask`
+    "#]].assert_eq(&looked_through(all_the_same(), masked()));
+    expect![[r#"
+        crash: started again at once after a fatal signal or an exit code that is not clean
+    "#]]
+    .assert_eq(&looked_through(all_the_same(), disabled()));
 }

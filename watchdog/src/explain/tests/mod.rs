@@ -354,19 +354,7 @@ fn the_units_own_settings_are_told_and_what_they_do_with_it() {
           systemd      started by its socket: while it is inactive it is healthy, and no heartbeat wakes it
 
         off (off.service)
-          crash        started again at once after a fatal signal or an exit code that is not clean
-          clean end    exit code 0 or a SIGTERM: left down and reported, with who sent the signal (restart.on = "always" would start it again)
-          worker dies  nothing is done while the main process lives
-          hang         not noticed: it has no heartbeat
-          wrong answer not noticed: it has no heartbeat
-          5xx answers  not looked for: it has no heartbeat
-          slow stop    after 4m30s (three times the unit's TimeoutStopSec=) what is left of the old processes is killed, and the start follows; other services are looked after meanwhile
-          slow start   after 1m30s (the unit's TimeoutStartSec=) an alert, and the next try after its pause
-          restart      the first at once, a pause of 1s before the second, doubled up to 5m; done when systemd says that it is active; healthy for 10m, pauses start afresh
-          budget spent after 3 restarts in 5m: quarantine, with an alert; it is still watched and tried again, more and more seldom, and leaves by itself when it answers
-          last resort  none: the host is never rebooted for it (restart.ladder.reboot)
-          left alone   after an operator's stop, until someone starts it; while another job is on the unit; during a pause; while the unit is disabled or masked; while dpkg or rpm is at work (10m at most) or the boot is not over (90s); while the unit is frozen or a debugger is attached, which wakes someone after 2m
-          observe      none of this is done, only recorded
+          left alone   in each failure class: off.service is disabled: it is left alone until `systemctl enable`; `only_if_enabled = false` guards it all the same
           systemd      Restart=no: systemd never starts it again by itself
           systemd      StartLimit: systemd refuses more than 5 starts in 10s; before a start of watchdog's would reach that, it clears the count: its own budget (3 in 5m) is the one that holds
           systemd      TimeoutStopSec=1m30s: for each of ExecStop=, the signals, and ExecStopPost=
