@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt};
 use anyhow::{Context, Result, ensure};
 use lab::{CONFIGURATION, EVENTS, Event, SERVICE};
 
-use crate::stage::{SOON, is_restart, plan, play_on, victim};
+use crate::stage::{SOON, Stage, is_restart, plan, play_on, victim};
 
 const CONTRIB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../contrib/watchdog.service");
 
@@ -26,6 +26,22 @@ const FILES: [(&str, &str); 4] = [
         "[Unit]\nWants=daemon.service watchdog.service boot.service\n",
     ),
 ];
+
+/// Whoever reloads the unit that is shipped is told whether the new configuration is in force.
+fn reloads(lab: &Stage) -> Result<()> {
+    let reload = || lab.run(&["systemctl", "reload", SERVICE]);
+    ensure!(
+        reload()?.status.success(),
+        "a good configuration is not taken: {}",
+        lab.exec(&["journalctl", "-u", SERVICE])?
+    );
+    lab.write("/etc/watchdog/conf.d/fault.toml", "[service.daemon]\nunti = 3\n")?;
+    ensure!(!reload()?.status.success(), "nobody was told that the configuration has a fault");
+    assert_eq!(lab.property(SERVICE, "ActiveState")?, "active", "the old one stays in force");
+    lab.sh("rm /etc/watchdog/conf.d/fault.toml")?;
+    ensure!(reload()?.status.success(), "the mended configuration is not taken");
+    Ok(())
+}
 
 #[test]
 fn c20_a_service_that_dies_during_the_boot_is_started_once_that_is_over() -> Result<()> {
@@ -55,6 +71,6 @@ fn c20_a_service_that_dies_during_the_boot_is_started_once_that_is_over() -> Res
         ensure!(starts.len() == 1, "{} starts", starts.len());
         ensure!(starts[0] >= booted, "started at {} µs, before the boot was over ({booted} µs)", starts[0]);
         assert_eq!(lab.read("/run/at-the-hold")?.trim(), "failed");
-        Ok(())
+        reloads(lab)
     })
 }

@@ -8,8 +8,9 @@ pub const UNIT: &str = include_str!("../../../contrib/watchdog.service");
 pub const CAPABILITIES: &str = include_str!("../../../contrib/capabilities.conf");
 
 /// What is different in a package: its program's name, and a group that is sure to be there.
-const DIFFERENCES: [(&str, &str); 3] = [
+const DIFFERENCES: [(&str, &str); 4] = [
     ("ExecStart=/usr/local/bin/watchdog run\n", "ExecStart=/usr/bin/service-watchdog run\n"),
+    ("ExecReload=/usr/local/bin/watchdog reload\n", "ExecReload=/usr/bin/service-watchdog reload\n"),
     ("#SupplementaryGroups=watchdog\n", "SupplementaryGroups=watchdog\n"),
     (
         "Description=Keeps the services of this host answering\n",
