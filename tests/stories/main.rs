@@ -47,6 +47,7 @@ mod c3_port;
 mod c4_own_ports;
 mod c8_port_held;
 mod c9_identity;
+mod called;
 mod d1_abort_in_reload;
 mod d3_table;
 mod d4_missed_stop;

@@ -1,10 +1,11 @@
 //! `watchdog` keeps the services of a Linux host answering: see the README for what it does.
 //!
-//! Floors, from the ground: [`model`] (the words), [`clock`], [`crash`] · [`suspicion`] and [`policy`] (pure) and [`systemd`] (the connection to
+//! Floors, from the ground: [`model`] (the words), [`called`], [`clock`], [`crash`] · [`suspicion`] and [`policy`] (pure) and [`systemd`] (the connection to
 //! PID 1) · [`sources`], [`heartbeat`], [`actuator`], [`look`], [`notify`], [`recorder`], [`store`], [`stream`] (the edges) · [`engine`] (the one loop) · [`config`],
 //! [`explain`] · [`cli`]. Imports point down only; rooms of one floor never import each other.
 
 pub mod actuator;
+pub mod called;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -1,13 +1,10 @@
 //! What all commands share that speak to a running watchdog.
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Exit, Where, complain};
+use super::{Exit, Where, complain, say};
 use crate::{config, control};
 
 /// Where the running watchdog is.
@@ -41,18 +38,16 @@ impl There {
 
     /// Writes it as JSON where that is wanted, and else as text.
     pub(super) fn say(&self, word: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Exit> {
-        let text = match self.json {
-            true => serde_json::to_string_pretty(word).map(|json| json + "\n"),
-            false => Ok(text()),
-        };
-        let said = text.map_err(io::Error::from).and_then(|text| write!(io::stdout(), "{text}"));
-        said.map_err(|fault| failed(format_args!("cannot write it: {fault}"), Exit::System))
+        match self.json {
+            true => say::json(word),
+            false => say::text(&text()),
+        }
     }
 
     /// The configuration, which must have no fault.
     pub(super) fn configuration(&self) -> Result<config::Loaded, Exit> {
         config::load(self.place.config.as_deref()).map_err(|faults| {
-            writeln!(io::stderr(), "{}", faults.render(config::wants_colour(&io::stderr()))).ok();
+            say::faults(&faults);
             Exit::Configuration(faults.exit_code())
         })
     }
@@ -63,7 +58,7 @@ impl There {
             return Ok(socket.clone());
         }
         config::control_socket(self.place.config.as_deref()).map_err(|faults| {
-            writeln!(io::stderr(), "{}", faults.render(config::wants_colour(&io::stderr()))).ok();
+            say::faults(&faults);
             Exit::Configuration(faults.exit_code())
         })
     }

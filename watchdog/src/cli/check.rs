@@ -1,10 +1,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
 };
 
-use super::{Exit, Where, complain, fix, survey};
+use super::{Exit, Where, complain, fix, say, survey};
 use crate::{
+    called::by_name,
     config::{self, Loaded},
     explain::{self, Given, Known},
     look,
@@ -44,11 +45,12 @@ impl Check {
             Err(faults) => {
                 let code = faults.exit_code();
                 let said = if self.json {
-                    say(serde_json::to_string_pretty(&faults.told()))
+                    say::json(&faults.told())
                 } else {
-                    writeln!(io::stderr(), "{}", faults.render(config::wants_colour(&io::stderr())))
+                    say::faults(&faults);
+                    Ok(())
                 };
-                return finish(said, Exit::Configuration(code));
+                return said.err().unwrap_or(Exit::Configuration(code));
             }
         };
         let chosen = match self.chosen(&loaded) {
@@ -84,12 +86,13 @@ impl Check {
             chosen: &chosen,
         });
         let said = if self.json {
-            say(serde_json::to_string_pretty(&check))
+            say::json(&check)
         } else {
             let coloured = config::wants_colour(&io::stdout());
-            write!(io::stdout(), "{}", explain::page(&check.to_string(), columns(), coloured))
+            say::text(&explain::page(&by_name(&check.to_string()), columns(), coloured))
         };
-        finish(said, if check.errors.is_empty() { Exit::Ok } else { Exit::Configuration(FAULTY) })
+        let found = if check.errors.is_empty() { Exit::Ok } else { Exit::Configuration(FAULTY) };
+        said.err().unwrap_or(found)
     }
 
     /// The services that are asked for; none is all.
@@ -118,20 +121,6 @@ pub(super) fn columns() -> Option<usize> {
     let out = io::stdout();
     let size = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten()?;
     Some(size.ws_col.into())
-}
-
-fn say(json: serde_json::Result<String>) -> io::Result<()> {
-    writeln!(io::stdout(), "{}", json?)
-}
-
-fn finish(said: io::Result<()>, exit: Exit) -> Exit {
-    match said {
-        Ok(()) => exit,
-        Err(fault) => {
-            complain(format_args!("cannot write what was found: {fault}"));
-            Exit::System
-        }
-    }
 }
 
 /// What systemd says; nothing where there is no systemd, or not for this user: the configuration is explained without.

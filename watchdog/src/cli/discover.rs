@@ -1,10 +1,10 @@
-use std::{
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::{Exit, complain, found, name, write};
-use crate::config::{self, discover};
+use super::{Exit, complain, found, say, write};
+use crate::{
+    called::{by_name, called},
+    config::{self, discover},
+};
 
 /// `watchdog discover`.
 #[derive(Debug, clap::Args)]
@@ -36,11 +36,14 @@ impl Discover {
                 return Exit::System;
             }
         };
-        let text = discover::written(&findings);
+        let text = by_name(&discover::written(&findings)).into_owned();
+        if !rustix::process::geteuid().is_root() {
+            complain(format_args!("processes of other users: {}", found::UNSEEN));
+        }
         let nothing = findings.units.is_empty();
         if nothing && !self.json {
             complain("no unit listens here: there is nothing to write");
-            write!(io::stderr(), "{text}").ok();
+            say::note(&text);
             return Exit::Different;
         }
         if let Some(path) = self.output.as_deref().filter(|_| !nothing) {
@@ -51,31 +54,23 @@ impl Discover {
             complain(written(findings.units.len(), path));
         }
         let said = match (self.json, &self.output) {
-            (true, _) => {
-                let all = serde_json::json!({ "found": findings, "configuration": text });
-                serde_json::to_string_pretty(&all)
-                    .map_err(io::Error::from)
-                    .and_then(|json| writeln!(io::stdout(), "{json}"))
-            }
+            (true, _) => say::json(&serde_json::json!({ "found": findings, "configuration": text })),
             (false, Some(_)) => Ok(()),
-            (false, None) => write!(io::stdout(), "{text}"),
+            (false, None) => say::text(&text),
         };
         match said {
             Ok(()) if nothing => Exit::Different,
             Ok(()) => Exit::Ok,
-            Err(fault) => {
-                complain(format_args!("cannot write what was found: {fault}"));
-                Exit::System
-            }
+            Err(exit) => exit,
         }
     }
 }
 
 /// What was done, and what comes next.
-fn written(services: usize, path: &Path) -> String {
+pub(super) fn written(services: usize, path: &Path) -> String {
     let usual = path == Path::new(config::DEFAULT_FOLDER).join("watchdog.toml");
     let place = if usual { String::new() } else { format!(" --config {}", path.display()) };
-    let (s, name, path) = (if services == 1 { "" } else { "s" }, name::called(), path.display());
+    let (s, name, path) = (if services == 1 { "" } else { "s" }, called(), path.display());
     format!(
         "{services} service{s} written to {path}; next: `{name} check{place}`, then `{name} run --observe{place}`, which acts on nothing"
     )

@@ -1,11 +1,10 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
-use super::{Exit, Where, complain, deadly, survey};
+use super::{Exit, Where, complain, deadly, say, survey};
 use crate::{
     config, control, engine,
     explain::{self, Facts, Granted, Running},
@@ -72,16 +71,10 @@ impl Doctor {
             verifier_log,
         });
         let said = match self.json {
-            true => serde_json::to_string_pretty(&report)
-                .map_err(io::Error::from)
-                .and_then(|json| writeln!(io::stdout(), "{json}")),
-            false => write!(io::stdout(), "{report}"),
+            true => say::json(&report),
+            false => say::text(&report.to_string()),
         };
-        if let Err(fault) = said {
-            complain(format_args!("cannot write what was found: {fault}"));
-            return Exit::System;
-        }
-        if report.is_best() { Exit::Ok } else { Exit::Different }
+        said.err().unwrap_or(if report.is_best() { Exit::Ok } else { Exit::Different })
     }
 
     /// The watchdog that runs here, where one does.

@@ -1,22 +1,22 @@
 //! Writes the drop-ins that `check --fix` finds needed, and has systemd read them.
 
 use std::{
+    collections::BTreeSet,
     fs,
-    io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use serde::Serialize;
 
-use super::{Exit, complain, survey, write};
+use super::{Exit, complain, say, survey, write};
 use crate::{
     config::Loaded,
     explain::{
         Known,
-        fix::{self, DropIn, HEADER},
+        fix::{self, DropIn},
     },
-    model::Unit,
+    model::{Connect, Unit},
     policy::StalePidFile,
     stream::Sink,
 };
@@ -58,22 +58,15 @@ pub(super) fn fix(
     if let Some((unit, known)) = ourselves {
         fixed.want(unit, &own_settings(loaded, units, known));
     }
-    if !json {
-        fixed.show();
-    }
-    if !dry {
-        fixed.write(json);
-    }
-    if json {
-        let said = serde_json::to_string_pretty(&fixed)
-            .map_err(io::Error::from)
-            .and_then(|json| writeln!(io::stdout(), "{json}"));
-        if let Err(fault) = said {
-            complain(format_args!("cannot write what was done: {fault}"));
-            return Exit::System;
-        }
-    }
-    if fixed.refused.is_empty() { Exit::Ok } else { Exit::CannotCreate }
+    let shown = if json { Ok(()) } else { fixed.show() };
+    let undo = if dry { None } else { fixed.write() };
+    let said = match (json, undo) {
+        (true, _) => say::json(&fixed),
+        (false, Some(undo)) => say::text(&undo),
+        (false, None) => Ok(()),
+    };
+    let done = if fixed.refused.is_empty() { Exit::Ok } else { Exit::CannotCreate };
+    shown.and(said).err().unwrap_or(done)
 }
 
 impl Fixed {
@@ -85,8 +78,7 @@ impl Fixed {
             Ok(file) if file.is_file() => fs::read_to_string(&path).ok(),
             Ok(_) => Some(String::new()),
         };
-        if let Some(text) = before.as_deref().filter(|text| !text.starts_with(HEADER) && !settings.is_empty())
-        {
+        if let Some(text) = before.as_deref().filter(|text| !fix::is_ours(text) && !settings.is_empty()) {
             let first = text.lines().next().unwrap_or("no text").to_owned();
             self.refused.push(format!(
                 "{} is not of watchdog's making (it begins {first:?}), and is left alone: rename it, or say there what is wanted",
@@ -97,21 +89,24 @@ impl Fixed {
         self.drop_ins.extend(fix::drop_in(unit, settings, before.as_deref()));
     }
 
-    fn show(&self) {
-        let mut out = io::stdout().lock();
+    fn show(&self) -> Result<(), Exit> {
+        let mut said = String::new();
         for DropIn { path, text, why, .. } in &self.drop_ins {
-            writeln!(out, "{}", path.display()).ok();
-            text.lines().for_each(|line| _ = writeln!(out, "    {line}").ok());
-            why.iter().for_each(|why| _ = writeln!(out, "  because {why}").ok());
-            writeln!(out).ok();
+            said += &format!("{}\n", path.display());
+            said.extend(text.lines().map(|line| format!("    {line}\n")));
+            said.extend(why.iter().map(|why| format!("  because {why}\n")));
+            said.push('\n');
         }
         if self.drop_ins.is_empty() && self.refused.is_empty() {
-            writeln!(out, "nothing to fix: no drop-in is needed that is not there").ok();
+            said += "nothing to fix: no drop-in is needed that is not there\n";
         }
+        let shown = say::text(&said);
         self.refused.iter().for_each(complain);
+        shown
     }
 
-    fn write(&mut self, quiet: bool) {
+    /// What it has come to, and how it is taken back; nothing where it failed, which is said, or where there was nothing to do.
+    fn write(&mut self) -> Option<String> {
         let mut faults = Vec::new();
         for DropIn { path, text, .. } in &self.drop_ins {
             if let Err(fault) = write::over(path, text) {
@@ -119,7 +114,7 @@ impl Fixed {
             }
         }
         if self.drop_ins.is_empty() {
-            return;
+            return None;
         }
         if let Err(fault) = reload() {
             faults.push(format!("{fault}; what was written is in force after `systemctl daemon-reload`"));
@@ -127,12 +122,9 @@ impl Fixed {
         self.written = faults.is_empty();
         faults.iter().for_each(complain);
         self.refused.extend(faults);
-        if self.written && !quiet {
-            let paths: Vec<String> = self.drop_ins.iter().map(|it| it.path.display().to_string()).collect();
-            let mut out = io::stdout().lock();
-            writeln!(out, "written, and read by systemd; no unit was restarted for it").ok();
-            writeln!(out, "to undo: rm {} && systemctl daemon-reload", paths.join(" ")).ok();
-        }
+        let paths: Vec<String> = self.drop_ins.iter().map(|it| fix::quoted(&it.path)).collect();
+        let undo = format!("to undo: rm {} && systemctl daemon-reload\n", paths.join(" "));
+        self.written.then(|| format!("written, and read by systemd; no unit was restarted for it\n{undo}"))
     }
 }
 
@@ -153,6 +145,19 @@ pub(super) fn own_settings(loaded: &Loaded, units: &[(&Unit, &Known)], known: &K
     for log in settings.logs.values().flatten().filter(|log| !root_reads(&log.path)) {
         let why = format!("the log {} is another user's: without it root cannot read it", log.path.display());
         needed.push((DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", why));
+    }
+    let connects = settings.heartbeats.values().flatten().filter_map(|heartbeat| match &heartbeat.connect {
+        Connect::Unix(path) => Some(path),
+        Connect::Own | Connect::Address(_) | Connect::Dns => None,
+    });
+    for socket in connects.collect::<BTreeSet<_>>() {
+        if !root_connects(socket) {
+            let why = format!(
+                "the socket {} is another user's: without it root cannot connect, and the heartbeat says nothing",
+                socket.display()
+            );
+            needed.push((DAC_OVERRIDE, "CAP_DAC_OVERRIDE", why));
+        }
     }
     for guard in
         settings.policy.services.values().filter(|guard| guard.stale_pid_file == StalePidFile::Remove)
@@ -180,6 +185,12 @@ fn root_reads(path: &Path) -> bool {
     folders && may(path, 0o4)
 }
 
+/// Whether root connects to this socket without a capability that lets it: that is a write. One that is not there yet is not judged.
+pub(super) fn root_connects(path: &Path) -> bool {
+    let folders = path.ancestors().skip(1).all(|folder| may(folder, 0o1));
+    folders && may(path, 0o2)
+}
+
 /// Whether the mode lets root do this (4 read, 2 write, 1 search), as it lets any other user.
 fn may(path: &Path, what: u32) -> bool {
     let Ok(file) = path.metadata() else { return true };
@@ -199,6 +210,11 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::{
+        config,
+        sources::units,
+        systemd::{Said, Traits},
+    };
 
     #[test]
     fn what_root_may_not_read_by_its_mode_needs_a_capability() {
@@ -212,5 +228,33 @@ mod tests {
         mode(0o000);
         assert!(!may(&log, 0o4) && !root_reads(&log));
         assert!(may(Path::new("/no/such/file"), 0o4), "what is not there is not judged");
+    }
+
+    /// What watchdog's own unit lacks, in a unit that has no capability, for a service that is asked at this socket.
+    fn lacks(socket: &Path) -> String {
+        let text = format!(
+            "[service.php]\nunit = \"php8.2-fpm.service\"\n\n[service.php.heartbeat]\nurl = \"tcp://localhost:1\"\nconnect = \"unix:{}\"\n",
+            socket.display()
+        );
+        let loaded = config::of_text(Path::new("a test"), text).expect("a configuration");
+        let unit: Unit = "watchdog.service".parse().expect("a unit");
+        let state = units::picture(&unit, Said::default());
+        let known = Known { state, traits: Traits { capabilities: 0, ..Traits::default() } };
+        let settings = own_settings(&loaded, &[], &known);
+        fix::lacking(&unit, &settings).into_iter().filter(|line| line.contains("CAP_")).collect()
+    }
+
+    #[test]
+    fn a_socket_to_which_root_may_not_connect_by_its_mode_needs_a_capability_and_that_is_said_beforehand() {
+        let folder = tempfile::tempdir_in("/var/tmp").expect("a folder");
+        let socket = folder.path().join("php.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        let mode = |mode| fs::set_permissions(&socket, fs::Permissions::from_mode(mode)).expect("a mode");
+        mode(0o666);
+        assert_eq!(lacks(&socket), "");
+        mode(0o444);
+        let lacks = lacks(&socket);
+        assert!(lacks.contains("CapabilityBoundingSet=CAP_DAC_OVERRIDE is missing: the socket"), "{lacks}");
+        assert!(lacks.contains("php.sock is another user's"), "{lacks}");
     }
 }

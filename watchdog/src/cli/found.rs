@@ -9,7 +9,7 @@ use std::{
 
 use futures_util::future::join_all;
 
-use super::survey;
+use super::{fix, survey};
 use crate::{
     config::discover::{Behind, Door, Findings, LeftOut, Listening, Speech},
     explain::Known,
@@ -35,6 +35,9 @@ const NOT_HTTP: [u16; 26] = [
 ];
 /// Units whose own sockets stand behind a front end.
 const BACKENDS: [&str; 7] = ["fpm", "fcgi", "uwsgi", "gunicorn", "puma", "unicorn", "fastcgi"];
+
+/// Who is not root sees less.
+pub(super) const UNSEEN: &str = "not root: which listeners they hold is not seen, and units are missing here for it; try `sudo watchdog discover`";
 
 /// Why nobody could look.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +83,9 @@ pub(super) async fn looked() -> Result<Findings, Error> {
     for (unit, left_out) in units {
         findings.units.extend(unit);
         findings.left_out.extend(left_out);
+    }
+    if !rustix::process::geteuid().is_root() {
+        findings.left_out.push(LeftOut { what: "processes of other users".into(), why: UNSEEN.into() });
     }
     findings.left_out.sort_by(|one, other| one.what.cmp(&other.what));
     Ok(findings)
@@ -252,12 +258,13 @@ async fn socket(at: PathBuf) -> Behind {
     let target = Target::Tcp { host: "localhost".into(), port: 1 };
     let answer = put(target, &Spot::Unix(at.clone())).await;
     let connects = answer.as_ref().is_some_and(connected);
+    let shut = !fix::root_connects(&at);
     let said = match &answer {
         Some(_) if connects => "took a connection".into(),
         Some(answer) => format!("answered {}", answer.end),
         None => "cannot be asked".into(),
     };
-    Behind { at, said, connects }
+    Behind { at, said, connects, shut }
 }
 
 /// One question, as a heartbeat puts it.

@@ -1,13 +1,11 @@
-use std::{
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt as _;
 
-use super::{Exit, complain};
+use super::{Exit, complain, discover, say, write};
 use crate::{
-    config::import::{self, Answers, Question, Report},
+    called::by_name,
+    config::import::{self, Answers, Question},
     look,
     systemd::{self, Opened, Sockets, Way},
 };
@@ -15,22 +13,26 @@ use crate::{
 /// `watchdog import-monit`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_long_help = "The configuration goes to standard output, and what became of each statement to standard error. \
-Nothing of the host is changed. Then:
+    after_long_help = "The configuration goes to standard output, or into a new file; what became of each statement goes to standard \
+error. Nothing else of the host is changed. Then:
 
-  watchdog import-monit > /etc/watchdog/watchdog.toml
+  watchdog import-monit --output /etc/watchdog/watchdog.toml
   watchdog check
 
 Exit code:
   0   every statement is converted, or not needed any more
   1   some are not, or not wholly, or something is to be filled in: the report says which, and why
   65  nothing of it is a service
-  66  a file cannot be read"
+  66  a file cannot be read
+  73  the file is there already, or cannot be made"
 )]
 pub(super) struct ImportMonit {
     /// Files of monit; what they include is read, too [default: /etc/monit/monitrc, /etc/monitrc or /etc/monit.conf]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// A new file for the configuration; one that is there already is never written over [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Seconds of a cycle, where no `set daemon` says it [default: 120]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     cycle: Option<u64>,
@@ -58,32 +60,42 @@ impl ImportMonit {
                 return Exit::NoInput;
             }
         };
-        let report = import::convert(&script, &answers(&import::questions(&script)), self.cycle);
+        let mut report = import::convert(&script, &answers(&import::questions(&script)), self.cycle);
         if let (Some(faults), false) = (import::faults(&report.toml), report.services.is_empty()) {
             complain(format_args!("what was written does not load, please report this:\n{faults}"));
             return Exit::Software;
         }
-        match say(&report, self.json) {
-            Ok(()) if report.services.is_empty() => {
+        report.toml = by_name(&report.toml).into_owned();
+        let nothing = report.services.is_empty();
+        if let Some(path) = self.output.as_deref().filter(|_| !nothing)
+            && let Err(fault) = write::new(path, &report.toml)
+        {
+            complain(fault);
+            return Exit::CannotCreate;
+        }
+        let said = match (self.json, &self.output) {
+            (true, _) => say::json(&report),
+            (false, Some(_)) => Ok(()),
+            (false, None) => say::text(&report.toml),
+        };
+        if let Err(exit) = said {
+            return exit;
+        }
+        if !self.json {
+            say::note(&report.to_string());
+            if let Some(path) = self.output.as_deref().filter(|_| !nothing) {
+                complain(discover::written(report.services.len(), path));
+            }
+        }
+        match report.is_whole() {
+            _ if nothing => {
                 complain("there is no service in it: nothing would be watched");
                 Exit::Data
             }
-            Ok(()) if report.is_whole() => Exit::Ok,
-            Ok(()) => Exit::Different,
-            Err(fault) => {
-                complain(format_args!("cannot write what became of it: {fault}"));
-                Exit::System
-            }
+            true => Exit::Ok,
+            false => Exit::Different,
         }
     }
-}
-
-fn say(report: &Report, json: bool) -> io::Result<()> {
-    if json {
-        return writeln!(io::stdout(), "{}", serde_json::to_string_pretty(report)?);
-    }
-    write!(io::stdout(), "{}", report.toml)?;
-    write!(io::stderr(), "{report}")
 }
 
 /// Asks the host for the units that no command names: whose process is in the PID file, or whose PIDFile= is it? What monit

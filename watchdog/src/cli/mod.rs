@@ -19,7 +19,6 @@ mod import_monit;
 mod injure;
 mod ladder;
 mod lock;
-mod name;
 mod notify;
 mod papers;
 mod past;
@@ -27,6 +26,7 @@ mod probing;
 mod reload;
 mod replay;
 mod run;
+mod say;
 mod schema;
 mod status;
 mod supervisor;
@@ -38,9 +38,11 @@ mod write;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::called::{self, called};
 use exit::Exit;
+use say::complain;
 
 /// Keeps the services of this host answering: kernel events, an HTTP heartbeat, one restart through systemd.
 #[derive(Debug, Parser)]
@@ -112,11 +114,13 @@ struct Where {
 
 /// Runs the command that the arguments name; the exit code is one of sysexits.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let mut command = command(called());
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => {
             let asked_for = !error.use_stderr();
-            error.print().ok();
+            error.format(&mut command).print().ok();
             return if asked_for { Exit::Ok } else { Exit::Usage }.into();
         }
     };
@@ -142,10 +146,52 @@ pub fn main() -> ExitCode {
     .into()
 }
 
-/// Says on standard error what stands against it.
-fn complain(what: impl std::fmt::Display) {
-    use std::io::Write as _;
-    writeln!(std::io::stderr(), "{}: {what}", name::called()).ok();
+/// The arguments, whose help names commands by that name.
+fn command(name: &str) -> clap::Command {
+    by_name(Arguments::command(), name)
+}
+
+fn by_name(mut command: clap::Command, name: &str) -> clap::Command {
+    let by = |text: &clap::builder::StyledStr| called::by(&text.to_string(), name).into_owned();
+    if let Some(text) = command.get_about().map(by) {
+        command = command.about(text);
+    }
+    if let Some(text) = command.get_after_long_help().map(by) {
+        command = command.after_long_help(text);
+    }
+    command
+        .mut_args(|argument| match argument.get_help().map(by) {
+            Some(text) => argument.help(text),
+            None => argument,
+        })
+        .mut_subcommands(|below| by_name(below, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_that_texts_may_name_are_those_that_there_are() {
+        let command = command("watchdog");
+        let named: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let (mut named, mut known) = (named, called::COMMANDS);
+        named.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(named, known);
+    }
+
+    #[test]
+    fn no_help_of_a_package_names_the_program_of_another() {
+        let mut command = command("service-watchdog");
+        command.build();
+        let mut all = vec![command.render_long_help().to_string()];
+        all.extend(command.get_subcommands_mut().map(|below| below.render_long_help().to_string()));
+        for help in all {
+            let bare = ["`watchdog ", "`watchdog\n", "sudo watchdog ", "  watchdog "];
+            assert!(!bare.iter().any(|bare| help.contains(bare)), "{help}");
+        }
+    }
 }
 
 #[cfg(test)]

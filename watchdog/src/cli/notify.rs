@@ -1,9 +1,7 @@
-use std::io::{self, Write as _};
-
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::{Exit, Where, complain};
+use super::{Exit, Where, complain, say};
 use crate::{
     config,
     engine::SIGNS,
@@ -42,17 +40,17 @@ impl Notify {
         let settings = match config::load(self.place.config.as_deref()) {
             Ok(loaded) => loaded.settings.notify,
             Err(faults) => {
-                writeln!(io::stderr(), "{}", faults.render(config::wants_colour(&io::stderr()))).ok();
+                say::faults(&faults);
                 return Exit::Configuration(faults.exit_code());
             }
         };
         if !self.test {
             let lines = explain::telling(&settings);
             let said = match self.json {
-                true => json(&lines),
-                false => lines.iter().try_for_each(|line| writeln!(io::stdout(), "{line}")),
+                true => say::json(&lines),
+                false => say::text(&lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
             };
-            return finish(said, Exit::Ok);
+            return said.err().unwrap_or(Exit::Ok);
         }
         if settings.channels.is_empty() {
             complain("nobody is to be told: [watchdog.notify] has no exec, webhook or mail");
@@ -63,13 +61,10 @@ impl Notify {
             Err(exit) => return exit,
         };
         let said = match self.json {
-            true => json(&told),
-            false => told.iter().try_for_each(|it| match &it.why {
-                None => writeln!(io::stdout(), "told      {}", it.channel),
-                Some(why) => writeln!(io::stdout(), "NOT told  {}: {why}", it.channel),
-            }),
+            true => say::json(&told),
+            false => say::text(&told.iter().map(line).collect::<String>()),
         };
-        finish(said, if told.iter().all(|it| it.told) { Exit::Ok } else { Exit::Different })
+        said.err().unwrap_or(if told.iter().all(|it| it.told) { Exit::Ok } else { Exit::Different })
     }
 }
 
@@ -96,16 +91,9 @@ fn test(settings: Settings) -> Result<Vec<Told>, Exit> {
     Ok(told.collect())
 }
 
-fn json(what: &impl Serialize) -> io::Result<()> {
-    writeln!(io::stdout(), "{}", serde_json::to_string_pretty(what)?)
-}
-
-fn finish(said: io::Result<()>, exit: Exit) -> Exit {
-    match said {
-        Ok(()) => exit,
-        Err(fault) => {
-            complain(format_args!("cannot write it: {fault}"));
-            Exit::System
-        }
+fn line(told: &Told) -> String {
+    match &told.why {
+        None => format!("told      {}\n", told.channel),
+        Some(why) => format!("NOT told  {}: {why}\n", told.channel),
     }
 }

@@ -6,15 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Command, CommandFactory as _, ValueEnum as _};
+use clap::{Command, ValueEnum as _};
 use clap_complete::Shell;
 use clap_mangen::{
     Man,
     roff::{Roff, bold, roman},
 };
 
-use super::{Arguments, Exit, complain, name, schema};
-use crate::config;
+use super::{Exit, complain, schema};
+use crate::{
+    called::{by, called},
+    config,
+};
 
 /// `watchdog papers`.
 #[derive(Debug, clap::Args)]
@@ -25,7 +28,7 @@ pub(super) struct Papers {
 
 impl Papers {
     pub(super) fn main(self) -> Exit {
-        match write_all(&self.folder, name::called()) {
+        match write_all(&self.folder, called()) {
             Ok(()) => Exit::Ok,
             Err(fault) => {
                 complain(format_args!("cannot write into {}: {fault}", self.folder.display()));
@@ -36,7 +39,7 @@ impl Papers {
 }
 
 fn write_all(folder: &Path, name: &str) -> io::Result<()> {
-    let own = Arguments::command().disable_help_subcommand(true);
+    let own = super::command(name).disable_help_subcommand(true);
     let mut command = own.name(lasting(name)).bin_name(lasting(name));
     command.build();
     let man = folder.join("man");
@@ -54,7 +57,10 @@ fn write_all(folder: &Path, name: &str) -> io::Result<()> {
     }
     for of in schema::Of::value_variants() {
         let of_what = of.to_possible_value().ok_or(ErrorKind::InvalidInput)?;
-        put(&folder.join(name).join(format!("{}.schema.json", of_what.get_name())), of.text()?.as_bytes())?;
+        put(
+            &folder.join(name).join(format!("{}.schema.json", of_what.get_name())),
+            by(&of.text()?, name).as_bytes(),
+        )?;
     }
     Ok(())
 }
@@ -81,7 +87,7 @@ fn page(man: &Path, command: &Command, name: &str) -> io::Result<()> {
 
 /// The page of the configuration: the sample, which names each key with its default.
 fn configuration(name: &str) -> String {
-    let sample = config::SAMPLE.lines().map(roman);
+    let sample = by(config::SAMPLE, name);
     let mut page = Roff::new();
     page.control("TH", ["watchdog.toml", "5", "", name, "File formats"])
         .control("SH", ["NAME"])
@@ -119,8 +125,8 @@ fn configuration(name: &str) -> String {
         .control("SH", ["KEYS"])
         .text([roman("Every key with its default, where it has one.")])
         .control("nf", []);
-    for line in sample {
-        page.text([line]);
+    for line in sample.lines() {
+        page.text([roman(line)]);
     }
     page.control("fi", []).control("SH", ["SEE ALSO"]).text([
         bold(name),
@@ -139,7 +145,9 @@ fn put(path: &Path, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use clap::CommandFactory as _;
+
+    use super::{super::Arguments, *};
 
     #[test]
     fn each_command_has_a_page_and_each_shell_its_completions_by_the_name_that_it_has() {
@@ -153,6 +161,12 @@ mod tests {
             assert!(own.contains(&name.replace('-', "\\-")), "{name} is not in {own}");
         }
         assert!(!folder.path().join("man/man8/service-watchdog-papers.8").exists());
+        let pages = fs::read_dir(folder.path().join("man/man8")).expect("pages");
+        for page in pages.map(|page| page.expect("a page").path()) {
+            let text = fs::read_to_string(&page).expect("a text");
+            let bare = ["`watchdog ", "sudo watchdog ", "  watchdog "];
+            assert!(!bare.iter().any(|bare| text.contains(bare)), "{}: {text}", page.display());
+        }
         for place in ["bash-completion/completions/service-watchdog", "zsh/site-functions/_service-watchdog"]
         {
             assert!(read(place).contains("service-watchdog"), "{place}");

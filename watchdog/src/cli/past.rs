@@ -9,7 +9,7 @@ use std::{
 use jiff::tz::TimeZone;
 use regex::Regex;
 
-use super::{Exit, Where, complain};
+use super::{Exit, Where, complain, say};
 use crate::{
     config,
     model::{Service, Unit},
@@ -51,14 +51,14 @@ impl Past {
                 Ok(known(settings.state_directory, settings.control_socket, services))
             }
             Err(faults) if self.place.config.is_some() => {
-                complain(faults.render(config::wants_colour(&io::stderr())).trim_start());
+                say::faults(&faults);
                 Err(Exit::Configuration(faults.exit_code()))
             }
             Err(_) if self.file.is_some() || Path::new(config::DEFAULT_STATE).is_dir() => {
                 Ok(known(config::DEFAULT_STATE.into(), config::DEFAULT_SOCKET.into(), Vec::new()))
             }
             Err(faults) => {
-                complain(faults.render(config::wants_colour(&io::stderr())).trim_start());
+                say::faults(&faults);
                 Err(Exit::Configuration(faults.exit_code()))
             }
         }

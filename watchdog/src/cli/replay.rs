@@ -1,10 +1,10 @@
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Write as _},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
-use super::{Exit, complain};
+use super::{Exit, complain, say};
 use crate::explain;
 
 /// `watchdog replay`.
@@ -40,22 +40,15 @@ impl Replay {
                 return Exit::NoInput;
             }
         };
-        let mut out = io::stdout().lock();
-        let said = if self.json {
-            serde_json::to_string_pretty(&replay)
-                .map_err(io::Error::other)
-                .and_then(|json| writeln!(out, "{json}"))
-        } else {
-            writeln!(out, "{replay}")
+        let said = match self.json {
+            true => say::json(&replay),
+            false => say::text(&format!("{replay}\n")),
         };
         match said {
             Ok(()) if replay.is_same() => Exit::Ok,
             Ok(()) if replay.stretches == 0 => Exit::Data,
             Ok(()) => Exit::Different,
-            Err(fault) => {
-                complain(format_args!("cannot write what was found: {fault}"));
-                Exit::System
-            }
+            Err(exit) => exit,
         }
     }
 

@@ -1,6 +1,6 @@
 use std::{
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
@@ -19,6 +19,7 @@ use super::{
     lock::{self, Lock},
     probing::Probing,
     reload::Reload,
+    say,
     supervisor::Supervisor,
     survival, unconfigured,
 };
@@ -144,8 +145,7 @@ impl Run {
             other => other,
         };
         let mut loaded = loaded.map_err(|faults| {
-            let text = faults.render(config::wants_colour(&io::stderr()));
-            writeln!(io::stderr(), "{text}").ok();
+            say::faults(&faults);
             Exit::Configuration(faults.exit_code())
         })?;
         loaded.warnings.iter().for_each(complain);

@@ -1,6 +1,6 @@
-use std::io::{self, ErrorKind, Write as _};
+use std::io;
 
-use super::{Exit, ask::failed};
+use super::{Exit, ask::failed, say};
 use crate::{config, model::Status, stream};
 
 /// `watchdog schema`.
@@ -22,15 +22,14 @@ pub(super) enum Of {
     Config,
     /// One line of the event stream
     Events,
-    /// What `watchdog status --json` and /v1/status say
+    /// What `status --json` and /v1/status say
     Status,
 }
 
 impl Schema {
     pub(super) fn main(self) -> Exit {
-        match self.of.text().and_then(|text| io::stdout().write_all(text.as_bytes())) {
-            Ok(()) => Exit::Ok,
-            Err(fault) if fault.kind() == ErrorKind::BrokenPipe => Exit::Ok,
+        match self.of.text() {
+            Ok(text) => say::text(&text).err().unwrap_or(Exit::Ok),
             Err(fault) => failed(format_args!("cannot write it: {fault}"), Exit::System),
         }
     }

@@ -1,10 +1,11 @@
-use std::io::{self, Write as _};
+use std::io;
 
 use serde::Serialize;
 
 use super::{
     Exit, complain,
     past::{self, Known, Past},
+    say,
 };
 use crate::{
     config, explain,
@@ -64,15 +65,10 @@ impl Why {
         let before = incidents[..at.unwrap_or(0)].iter().rev().take(EARLIER);
         let earlier = before.filter_map(|incident| explain::in_a_line(&service, incident)).collect();
         let told = Told { service, since, incident, earlier };
-        let said = match self.past.json {
-            true => serde_json::to_string_pretty(&told).map_err(io::Error::from).map(|json| json + "\n"),
-            false => Ok(self.text(&told, &known, recorded.is_some())),
-        };
-        let written = said.and_then(|said| io::stdout().write_all(said.as_bytes()));
-        written.map_err(|fault| {
-            complain(format_args!("cannot write it: {fault}"));
-            Exit::System
-        })
+        match self.past.json {
+            true => say::json(&told),
+            false => say::text(&self.text(&told, &known, recorded.is_some())),
+        }
     }
 
     fn text(&self, told: &Told, known: &Known, recorded: bool) -> String {

@@ -57,6 +57,8 @@ pub struct Behind {
     pub said: String,
     /// It takes connections.
     pub connects: bool,
+    /// Root may not connect to it by its mode alone.
+    pub shut: bool,
 }
 
 /// What was understood of an answer.
@@ -190,6 +192,9 @@ fn behind_another(socket: &Behind, fronts: &[&Listening]) -> String {
         plain(&socket.said),
         format!("unix:{at}")
     );
+    if socket.shut {
+        text += "# it is another user's: watchdog's unit may connect to it with CAP_DAC_OVERRIDE, which `watchdog check --fix` grants\n";
+    }
     if let Some((front, door)) = fronts.iter().find_map(|unit| Some((unit, front(unit)?))) {
         let to = match door.at {
             at if at.ip().is_unspecified() => format!("127.0.0.1:{}", at.port()),
@@ -217,9 +222,12 @@ fn names(units: &[Listening]) -> Vec<String> {
     for Listening { unit, .. } in units {
         let stem = unit.as_str().strip_suffix(".service").unwrap_or(unit.as_str());
         let fits = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-        let mut name: String = stem.chars().map(fits).take(60).collect();
+        let name: String = stem.chars().map(fits).collect();
+        // what begins with a hyphen is an option to commands
+        let mut name: String = name.trim_start_matches('-').chars().take(60).collect();
         if values::name(&name).is_err() || names.contains(&name) {
-            name = format!("{}-{}", name.trim_end_matches('-'), names.len() + 1);
+            let begin = if name.is_empty() { "service" } else { name.trim_end_matches('-') };
+            name = format!("{begin}-{}", names.len() + 1);
         }
         names.push(name);
     }

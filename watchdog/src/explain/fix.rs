@@ -13,12 +13,20 @@ use serde::Serialize;
 
 use super::{check::say, lint, unit::Known};
 use crate::{
+    called::by_name,
     model::{LoadState, RestartOn, Unit},
     policy::Guard,
 };
 
-/// The first line of a drop-in of ours, by which it is known again.
-pub const HEADER: &str = "# Written by `watchdog check --fix`, which renews this file and no other.";
+/// The first line of a drop-in of ours.
+const HEADER: &str = "# Written by `watchdog check --fix`, which renews this file and no other.";
+
+/// Whether a drop-in is of our making, by whatever name this program was called then.
+pub fn is_ours(text: &str) -> bool {
+    let (begin, end) = HEADER.split_once("watchdog").unwrap_or((HEADER, ""));
+    let named = text.lines().next().and_then(|line| line.strip_prefix(begin)?.strip_suffix(end));
+    named.is_some_and(|name| !name.contains(' '))
+}
 
 /// A drop-in to be written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -172,13 +180,21 @@ pub fn drop_in(unit: &Unit, settings: &[Setting], before: Option<&str>) -> Optio
         }
     }
     let path = place(unit);
-    let mut text = format!("{HEADER}\n# To undo: rm {} && systemctl daemon-reload\n", path.display());
+    let mut text =
+        format!("{}\n# To undo: rm {} && systemctl daemon-reload\n", by_name(HEADER), quoted(&path));
     for (section, lines) in lines.iter().rev() {
         _ = write!(text, "\n[{section}]\n");
         lines.iter().for_each(|(key, value)| _ = writeln!(text, "{key}={value}"));
     }
     let why = settings.iter().map(|it| format!("{}={}: {}", it.key, it.value, it.why)).collect();
     (before != Some(text.as_str())).then_some(DropIn { unit: unit.clone(), path, text, why })
+}
+
+/// A path as a shell takes it: names of units may have backslashes.
+pub fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-@:+".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// Settings of which each line adds to those before.

@@ -10,7 +10,10 @@ use jiff::{
 use serde_json::{Value, json};
 
 use super::{book::Message, notice::Notice};
-use crate::model::{NoticeKind, Service, Wall};
+use crate::{
+    called::by_name,
+    model::{NoticeKind, Service, Wall},
+};
 
 /// The longest subject, in characters: phones show no more.
 const SUBJECT: usize = 120;
@@ -37,6 +40,7 @@ pub(super) fn words(message: &Message, host: &str, zone: &TimeZone) -> Words {
         let what = "more were left out for want of room: see `watchdog events`";
         _ = writeln!(text, "{} {what}\n", message.dropped);
     }
+    let mut text = by_name(&text).into_owned();
     _ = write!(text, "told by watchdog {} on {host}", env!("CARGO_PKG_VERSION"));
     let events: Vec<Value> = message.notices.iter().map(|notice| event(notice, host, zone)).collect();
     let json = json!({

@@ -43,6 +43,7 @@ fn web() -> Findings {
             at: "/run/php/php8.2-fpm.sock".into(),
             said: "took a connection".into(),
             connects: true,
+            shut: true,
         }],
         ..unit("php8.2-fpm.service")
     };
@@ -109,6 +110,7 @@ fn what_was_found_is_written_with_what_was_answered() {
         [service."php8.2-fpm".heartbeat]
         url = "tcp://localhost:1" # unix:/run/php/php8.2-fpm.sock took a connection; the port means nothing there
         connect = "unix:/run/php/php8.2-fpm.sock"
+        # it is another user's: watchdog's unit may connect to it with CAP_DAC_OVERRIDE, which `watchdog check --fix` grants
         # A page that comes from it, through nginx.service, says more than that it takes connections:
         # url = "http://localhost/heartbeat.php"
         # connect = "127.0.0.1:80"

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use super::{guard, known, seconds, state};
 use crate::{
     explain::Known,
-    explain::fix::{drop_in, for_ourselves, for_unit},
+    explain::fix::{drop_in, for_ourselves, for_unit, is_ours},
     model::{RestartOn, Unit, UnitState},
     policy::Guard,
     systemd::Traits,
@@ -174,4 +174,23 @@ fn watchdogs_own_unit_gets_what_the_configuration_needs() {
         ReadWritePaths=-/var/log/watchdog
     "#]]
     .assert_eq(&say(&small));
+}
+
+#[test]
+fn a_drop_in_is_known_again_by_any_name_of_the_program_and_its_way_back_is_one_for_a_shell() {
+    let ours =
+        "# Written by `service-watchdog check --fix`, which renews this file and no other.\n[Service]\n";
+    assert!(is_ours(ours) && is_ours(&ours.replace("service-watchdog", "watchdog")));
+    assert!(
+        !is_ours("# Written by `hand`\n")
+            && !is_ours("")
+            && !is_ours("# Written by `puppet check --fix`, too")
+    );
+    let odd: Unit = r"odd\x2dname@a:b.service".parse().expect("a unit's name");
+    let drop_in = drop_in(&odd, &for_unit(&guard("app.service"), &known(state("app.service"))), None);
+    let text = drop_in.expect("a drop-in").text;
+    assert!(
+        text.contains(r"rm '/etc/systemd/system/odd\x2dname@a:b.service.d/50-watchdog.conf' && systemctl"),
+        "{text}"
+    );
 }
