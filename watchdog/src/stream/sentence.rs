@@ -223,17 +223,19 @@ fn listening(listeners: &[Listener]) -> String {
     format!("{} sockets listen{waiting}", listeners.len())
 }
 
+/// What whoever asked for it gave as a reason, where there is one.
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
 fn command_said(at: Mono, command: &Command) -> String {
     match command {
         Command::Pause { service: _, pause } => {
-            format!("paused for {} by {}: {}", span(pause.until.since(at)), pause.by, pause.reason)
+            format!("paused for {} by {}{}", span(pause.until.since(at)), pause.by, because(&pause.reason))
         }
         Command::Resume { service: _ } => "resumed".into(),
         Command::Restart { service: _, by, reason } => {
-            format!(
-                "a restart is asked for by {by}{}",
-                if reason.is_empty() { String::new() } else { format!(": {reason}") }
-            )
+            format!("a restart is asked for by {by}{}", because(reason))
         }
         Command::Reload { faults: None } => "the configuration was read again and is in force".into(),
         Command::Reload { faults: Some(faults) } => format!(

@@ -204,12 +204,18 @@ fn a_command_says_who_gave_it() {
     };
     check(
         [
-            Record::command(AT, &Command::Pause { service: nginx(), pause }),
+            Record::command(AT, &Command::Pause { service: nginx(), pause: pause.clone() }),
+            Record::command(
+                AT,
+                &Command::Pause { service: nginx(), pause: Pause { reason: String::new(), ..pause } },
+            ),
             Record::command(AT, &Command::Resume { service: nginx() }),
         ],
         expect![[r#"
             {…"type":"watchdog.command","subject":"nginx",…"data":{"command":{"pause":{"pause":{"by":"alice (uid 1000)","reason":"deploy","since_wall_us":1793588645000000,"until_us":5600000250},"service":"nginx"}},"mono_us":5000000250}}
             nginx: paused for 10 min by alice (uid 1000): deploy
+            {…"type":"watchdog.command","subject":"nginx",…"data":{"command":{"pause":{"pause":{"by":"alice (uid 1000)","reason":"","since_wall_us":1793588645000000,"until_us":5600000250},"service":"nginx"}},"mono_us":5000000250}}
+            nginx: paused for 10 min by alice (uid 1000)
             {…"type":"watchdog.command","subject":"nginx",…"data":{"command":{"resume":{"service":"nginx"}},"mono_us":5000000250}}
             nginx: resumed
         "#]],
