@@ -123,7 +123,8 @@ impl Restart {
 
     fn run(&self) -> Result<Exit, Exit> {
         let mut report = self.whom.post(RESTART, None, self.reason.as_deref())?;
-        if !self.no_wait {
+        let goes_on = report.services.iter().any(|it| it.done && it.incident.is_some());
+        if !self.no_wait && goes_on {
             if !self.whom.there.json {
                 self.whom.say(&report)?;
             }

@@ -156,6 +156,9 @@ fn by_name(mut command: clap::Command, name: &str) -> clap::Command {
     if let Some(text) = command.get_about().map(by) {
         command = command.about(text);
     }
+    if let Some(text) = command.get_after_help().map(by) {
+        command = command.after_help(text);
+    }
     if let Some(text) = command.get_after_long_help().map(by) {
         command = command.after_long_help(text);
     }
@@ -192,13 +195,6 @@ mod tests {
             assert!(!bare.iter().any(|bare| help.contains(bare)), "{help}");
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
 
     #[test]
     fn each_command_says_its_exit_codes() {

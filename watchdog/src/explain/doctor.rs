@@ -123,8 +123,11 @@ fn probes(facts: &Facts<'_>) -> Vec<Finding> {
         ebpf::Error::NotPermitted { .. } if host.filtered => now(
             "a filter of system calls denies bpf()",
             BLIND,
-            "take `bpf` out of the denied calls: SystemCallFilter=bpf in a drop-in of its unit (`systemctl edit watchdog`); in a \
-             container, its seccomp profile",
+            format!(
+                "take `bpf` out of the denied calls: SystemCallFilter=bpf in a drop-in of its unit (`systemctl edit {}`); in \
+                 a container, its seccomp profile",
+                own_unit()
+            ),
         ),
         ebpf::Error::NotPermitted { .. } => now(
             "bpf() is denied, though no capability is missing",

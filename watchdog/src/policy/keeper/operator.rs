@@ -157,8 +157,11 @@ impl Keeper {
         match hold {
             Hold::Pause => {
                 let pause = self.pause.as_ref();
-                let by =
-                    pause.map(|pause| format!(" of {} ({})", pause.by, pause.reason)).unwrap_or_default();
+                let reason = |pause: &Pause| match pause.reason.as_str() {
+                    "" => String::new(),
+                    reason => format!(" ({reason})"),
+                };
+                let by = pause.map(|pause| format!(" of {}{}", pause.by, reason(pause))).unwrap_or_default();
                 format!("{why}{by}; `watchdog resume {name}` first")
             }
             Hold::Observe => format!("{why}; `systemctl restart {unit}` does it"),
