@@ -126,10 +126,9 @@ fn a_run_without_a_configuration_observes_what_listens_and_acts_on_nothing() -> 
         lab.until_state("app.service", "failed", SOON)?;
 
         // what it found, written down, comes into force with a reload
-        lab.sh(&format!(
-            "systemctl start app.service; {} discover --output /etc/watchdog/watchdog.toml",
-            lab::PROGRAM
-        ))?;
+        lab.start("app.service")?;
+        lab.until_answers("http://127.0.0.1:7001/", SOON)?; // it listens
+        lab.sh(&format!("{} discover --output /etc/watchdog/watchdog.toml", lab::PROGRAM))?;
         lab.write(
             "/etc/watchdog/conf.d/gates.toml",
             "[watchdog.gates]\nmemory = \"off\"\nio = \"off\"\ncpu = \"off\"\n",
