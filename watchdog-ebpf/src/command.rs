@@ -9,7 +9,6 @@ use aya_ebpf::{
     macros::{btf_map, btf_tracepoint},
     programs::BtfTracePointContext,
 };
-use core::mem::MaybeUninit;
 use watchdog_common::Kind;
 
 use crate::{kernel::now, names, record::tell, task};
@@ -87,13 +86,12 @@ static COMMANDS: PerCpuArray<Lately, 1> = PerCpuArray::new();
 /// `sched_process_exec(task, old_pid, bprm)`: the process bears its new name already.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn command(ctx: BtfTracePointContext) -> u32 {
-    // not emptied before: that is a call, this runs cold, and each line of code is waited for
-    let mut words = MaybeUninit::<[u64; 2]>::uninit();
-    // SAFETY: the helper writes all of it.
-    let words = unsafe {
+    // empty, for older kernels write nothing behind the end of a name; as two words, for bytes would be emptied by a call
+    let mut words = [0_u64; 2];
+    // SAFETY: the helper writes into it, and no more than its size.
+    unsafe {
         bpf_get_current_comm(words.as_mut_ptr().cast(), size_of::<[u64; 2]>() as u32);
-        words.assume_init()
-    };
+    }
     let own = bits(words);
     if own[0] & SIEVES[0] == 0 || own[1] & SIEVES[1] == 0 {
         return 0;
