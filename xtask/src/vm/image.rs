@@ -35,6 +35,7 @@ const GENERATORS: &str = "usr/lib/systemd/system-generators";
 const RUN: &str = r#"#!/bin/sh
 exec >/dev/ttyS1 2>&1
 stty -F /dev/ttyS1 raw
+echo 1 > /sys/devices/system/cpu/cpu1/online || echo "vm: it has one CPU"
 depmod
 puppet=$(cat /vm/puppet-path) # the tests know it by the place where it was built
 mkdir -p "${puppet%/*}" && ln -s /vm/puppet "$puppet"
