@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use crate::stage::{SOON, play, recovered_once};
 
 #[test]
-fn d1_apache_that_aborts_during_a_reload_is_back_at_once() -> Result<()> {
+fn d1_d2_apache_that_aborts_during_a_reload_is_back_at_once_and_its_story_tells_of_the_reload() -> Result<()>
+{
     play(|lab| {
         lab.apache_with_php(Backend::Unix, 80)?;
         lab.until_answers("http://127.0.0.1/plain.html", SOON)?;
@@ -32,7 +33,8 @@ url = \"http://127.0.0.1/plain.html\"
         lab.until_replaced("apache2.service", old, SOON)?;
         lab.until_answers("http://127.0.0.1/plain.html", SOON)?;
         let recovered = recovered_once(&watchdog, "apache", SOON)?;
-        ensure!(recovered.0.to_string().contains("SIGABRT"), "{}", recovered.0);
+        let story = recovered.0.to_string();
+        ensure!(story.contains("SIGABRT") && story.contains("a reload of the unit began"), "{story}");
         reload.wait().context("cannot wait for the reload")?;
         Ok(())
     })
