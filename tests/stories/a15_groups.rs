@@ -73,7 +73,8 @@ fn a15_a_group_is_restarted_one_after_the_other_each_as_one_incident() -> Result
 }
 
 #[test]
-fn a15_a_restart_that_would_not_help_is_refused_with_its_reason() -> Result<()> {
+fn a15_c17_a_restart_says_what_came_of_it_and_one_that_would_not_help_is_refused_with_its_reason()
+-> Result<()> {
     play(|lab| {
         lab.victim("front", 7001, "")?;
         let checked = victim("front", 7001).replacen('\n', "\npreflight = [\"/bin/false\"]\n", 1);

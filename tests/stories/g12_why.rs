@@ -95,7 +95,8 @@ fn g12_why_tells_a_death_a_hang_and_an_operators_stop_also_when_nobody_runs() ->
         let raw = say(lab, &["events", "--json", "--lines", "2"], 0)?;
         let types: Vec<Value> = raw.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
         ensure!(types.len() == 2 && types.iter().all(|it| it["specversion"] == "1.0"), "{raw}");
-        ensure!(say(lab, &["events", "other"], 0)?.contains("nothing happened"));
+        ensure!(say(lab, &["events", "victim", "--since", "0s"], 0)?.contains("nothing happened"));
+        ensure!(say(lab, &["events", "other"], 64)?.contains("no service"));
         say(lab, &["events", "--since", "yesteryear"], 64).map(drop)
     })
 }
