@@ -179,14 +179,6 @@ impl Keeper {
         if self.foreign.is_empty() {
             self.open(desk, at);
         }
-        if let Some(began) = self.reloading.filter(|began| *began <= at) {
-            let before =
-                Duration::from_millis(u64::try_from(at.since(began).as_millis()).unwrap_or(u64::MAX));
-            self.step(
-                at,
-                format!("a reload of the unit began {before:?} before, and it has not answered well since"),
-            );
-        }
         self.step(at, told);
         self.exit = Some((exit, sent));
         // systemd reaps and tells by itself; to ask it now would cost it milliseconds before that

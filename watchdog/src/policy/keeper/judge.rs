@@ -9,6 +9,8 @@ use crate::{
     policy::cause::{self, Class, Exception},
 };
 
+/// An end so soon after a reload may well be of that.
+const PRECEDES: std::time::Duration = std::time::Duration::from_secs(60);
 /// A unit may be on its way somewhere for this long beyond its own time-outs before someone is told.
 const ENDING_TOLD_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
 
@@ -287,6 +289,10 @@ impl Keeper {
             }
             self.ending(desk.now);
             return;
+        }
+        if let Some(began) = self.reloading.filter(|began| desk.now.since(*began) < PRECEDES) {
+            let before = desk.now.since(began).as_millis();
+            self.step(desk.now, format!("a reload of the unit began {before} ms before"));
         }
         self.step(desk.now, told.clone());
         self.run_ended(desk, &told);
