@@ -2,30 +2,12 @@
 //! reads only the beginning of it is no fault.
 
 use anyhow::{Result, ensure};
+use watchdog::called::COMMANDS;
 
 use crate::stage::{Stage, play, victim};
 
 /// As packages name it.
 const NAME: &str = "/usr/local/bin/service-watchdog";
-const COMMANDS: [&str; 17] = [
-    "run",
-    "check",
-    "discover",
-    "status",
-    "pause",
-    "resume",
-    "restart",
-    "reload",
-    "events",
-    "why",
-    "doctor",
-    "import-monit",
-    "notify",
-    "drill",
-    "replay",
-    "papers",
-    "schema",
-];
 
 /// Runs it by that name; it must end with this code and name no command by another. Answers all that it said.
 fn said(lab: &Stage, before: &[&str], words: &[&str], code: i32) -> Result<String> {
