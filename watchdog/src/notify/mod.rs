@@ -11,6 +11,7 @@ mod book;
 mod error;
 mod exec;
 mod kept;
+mod lane;
 mod mail;
 mod notice;
 mod settings;
